@@ -1,0 +1,129 @@
+"""One answer from the language model: the request for it, and its tokens for the history."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from smolfusion_ros.dialogue.conversation import Conversation, PastTurn
+from smolfusion_ros.dialogue.grammar import ANSWER_OPENING, answer_grammar, answer_schema
+from smolfusion_ros.dialogue.model import Chunk, LanguageModel, Timings
+from smolfusion_ros.dialogue.prompt import TURN_END, Piece, PromptLayout
+from smolfusion_ros.dialogue.reply_stream import ReplyStream, Update
+
+
+@dataclass
+class Answer:
+    """An answer while it is written."""
+
+    scene: str
+    heard: str
+    reply: ReplyStream
+    prompt_ids: tuple[int, ...] = ()
+    turn_ids: tuple[int, ...] = ()
+    written_ids: list[int] = field(default_factory=list)
+    timings: Timings | None = None
+
+    @property
+    def answer_tokens(self) -> int:
+        return self.timings.answer_tokens if self.timings else len(self.written_ids)
+
+
+class AnswerWriter:
+    """Puts turns to one language model and keeps their tokens.
+
+    A native server continues token ids under the grammar; another gets chat messages and the schema.
+    """
+
+    def __init__(self, model: LanguageModel, layout: PromptLayout, *, max_answer_tokens: int) -> None:
+        self._model = model
+        self._layout = layout
+        self._max_answer_tokens = max_answer_tokens
+        self._grammar = answer_grammar(layout.catalogue)
+        self._schema = answer_schema(layout.catalogue)
+        self._prefix: tuple[str, tuple[int, ...]] | None = None  # (model, token ids)
+
+    async def begin(self, conversation: Conversation, scene: str, heard: str) -> Answer:
+        """Render the prompt of the next turn.
+
+        Raises:
+            BackendError: the server cannot be reached or asked.
+        """
+        if not (await self._model.capabilities()).native:
+            return Answer(scene, heard, ReplyStream(opened=""))
+        turn_ids = await self._ids(self._layout.turn(scene, heard))
+        prompt_ids = (*await self._prefix_ids(), *conversation.token_ids, *turn_ids)
+        return Answer(scene, heard, ReplyStream(ANSWER_OPENING), prompt_ids, turn_ids)
+
+    async def write(self, answer: Answer, conversation: Conversation) -> AsyncGenerator[Update, None]:
+        """Let the model write; closing the iterator ends the generation in the backend."""
+        async for chunk in self._chunks(answer, conversation):
+            answer.written_ids += chunk.token_ids
+            answer.timings = chunk.timings or answer.timings
+            if chunk.text:
+                yield answer.reply.feed(chunk.text)
+
+    async def past_turn(self, answer: Answer) -> PastTurn:
+        """The turn for the history, its answer closed if it was cut off.
+
+        The tokens that the model wrote are kept as they are, so that they match the backend's cache; only an
+        answer cut off among its commands is rendered anew.
+        """
+        reply = answer.reply
+        if reply.complete:
+            tail = ""
+        elif reply.speaking:
+            tail = '", "commands": []}'
+        else:
+            text = self._layout.answer_text(reply.say or "…", ())
+            ids = await self._retokenized(answer, text)
+            return PastTurn(answer.scene, answer.heard, text, ids)
+        if not answer.prompt_ids:
+            return PastTurn(answer.scene, answer.heard, reply.text + tail)
+        end = await self._model.tokenize(TURN_END, special=True)
+        written = answer.written_ids[:-1] if answer.written_ids[-1:] == [end[0]] else answer.written_ids
+        closing = await self._model.tokenize(tail, special=False) if tail else ()
+        ids = (*answer.turn_ids, *written, *closing, *end)
+        return PastTurn(answer.scene, answer.heard, reply.text + tail, ids)
+
+    async def restored_turn(self, scene: str, heard: str, answer_text: str) -> PastTurn:
+        """A turn from memory, tokenised again."""
+        if not (await self._model.capabilities()).native:
+            return PastTurn(scene, heard, answer_text)
+        pieces = [*self._layout.turn(scene, heard), *_tail(answer_text)]
+        return PastTurn(scene, heard, answer_text, await self._ids(pieces))
+
+    async def warm_up(self) -> None:
+        """Have a native server evaluate the constant part of the prompt, so that the first turn need not."""
+        if not (await self._model.capabilities()).native:
+            return
+        async for _ in self._model.complete(await self._prefix_ids(), grammar="", max_tokens=1):
+            pass
+
+    async def _prefix_ids(self) -> tuple[int, ...]:
+        model_id = (await self._model.capabilities()).model_id
+        if self._prefix is None or self._prefix[0] != model_id:
+            self._prefix = (model_id, await self._ids(self._layout.prefix()))
+        return self._prefix[1]
+
+    async def _retokenized(self, answer: Answer, text: str) -> tuple[int, ...]:
+        return (*answer.turn_ids, *await self._ids(_tail(text))) if answer.prompt_ids else ()
+
+    async def _ids(self, pieces: Sequence[Piece]) -> tuple[int, ...]:
+        parts = await asyncio.gather(
+            *(self._model.tokenize(piece.text, special=piece.special) for piece in pieces)
+        )
+        return tuple(token for part in parts for token in part)
+
+    def _chunks(self, answer: Answer, conversation: Conversation) -> AsyncIterator[Chunk]:
+        if answer.prompt_ids:
+            return self._model.complete(answer.prompt_ids, grammar=self._grammar, max_tokens=self._max_answer_tokens)
+        history = [(turn.scene, turn.heard, turn.answer) for turn in conversation.turns]
+        messages = self._layout.messages(history, answer.scene, answer.heard)
+        return self._model.chat(messages, schema=self._schema, max_tokens=self._max_answer_tokens)
+
+
+def _tail(answer_text: str) -> list[Piece]:
+    """What follows the opened answer; the model's own words must not become control tokens."""
+    return [Piece(answer_text.removeprefix(ANSWER_OPENING), False), Piece(TURN_END, True)]

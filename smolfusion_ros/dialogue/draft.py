@@ -1,0 +1,117 @@
+"""A turn while it is going on: collects what is said and commanded, and takes its times."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from time import monotonic
+from typing import Any
+
+from smolfusion_ros.dialogue.actions import Catalogue
+from smolfusion_ros.dialogue.answer import Answer
+from smolfusion_ros.dialogue.policy import CommandPolicy
+from smolfusion_ros.dialogue.turn import IssuedCommand, SceneContext, TurnListener, TurnRecord, new_id
+from smolfusion_ros.errors import BackendError, CommandError
+
+
+class Draft:
+    """The state of one running turn; becomes a ``TurnRecord``."""
+
+    def __init__(self, turn_id: str, session_id: str, heard: str, listener: TurnListener) -> None:
+        self.id = turn_id
+        self.session_id = session_id
+        self.heard = heard
+        self.source = "llm"
+        self.said = ""
+        self.error = ""
+        self.interrupted = False
+        self.scene = SceneContext()
+        self.finished = asyncio.Event()
+        self.answer: Answer | None = None
+        self._listener = listener
+        self._commands: list[IssuedCommand] = []
+        self._rejected: list[str] = []
+        self._begun_s = self._marked_s = monotonic()
+        self._stages_s: dict[str, float] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def run(self, work: Coroutine[Any, Any, None], deadline_s: float) -> None:
+        """Do the turn's work until it ends, is interrupted, or the deadline passes. Backend errors are kept."""
+        if self.interrupted:  # while it was waiting
+            work.close()
+            return
+        self._task = asyncio.create_task(work)
+        try:
+            await asyncio.wait_for(asyncio.shield(self._task), deadline_s)
+        except asyncio.TimeoutError:
+            self.error = f"no answer within {deadline_s:g} s"
+            await self._stop()
+        except BackendError as error:
+            self.error = str(error)
+        except asyncio.CancelledError:
+            self.interrupted = True
+            await self._stop()
+
+    def interrupt(self) -> None:
+        """End the work; the turn keeps what was said so far."""
+        self.interrupted = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def mark(self, stage: str) -> None:
+        """A stage ends now."""
+        now = monotonic()
+        self._stages_s[stage] = now - self._marked_s
+        self._marked_s = now
+
+    def speak(self, delta: str) -> None:
+        """The robot says something."""
+        if not delta:
+            return
+        if not self.said and self.source == "llm":
+            self.mark("first_token")
+        self.said += delta
+        self._listener.on_text(self.id, self.session_id, delta)
+
+    def command(
+        self, written: dict[str, Any], catalogue: Catalogue, policy: CommandPolicy, scene: SceneContext
+    ) -> None:
+        """Check a command; publish it or keep the reason why not."""
+        try:
+            command = catalogue.command(written)
+            policy.admit(command, scene.situation)
+        except CommandError as error:
+            self._rejected.append(f"{written.get('name', '?')}: {error}")
+            return
+        issued = IssuedCommand(new_id(), self.session_id, command, self.source, scene.stamp_ns)
+        self._commands.append(issued)
+        self._stages_s.setdefault("command", monotonic() - self._begun_s)
+        self._listener.on_command(issued)
+
+    def finish(self) -> TurnRecord:
+        """The record of the turn, which the listener hears too."""
+        self._stages_s["total"] = monotonic() - self._begun_s
+        timings = self.answer.timings if self.answer else None
+        record = TurnRecord(
+            id=self.id,
+            session_id=self.session_id,
+            heard=self.heard,
+            said=self.said,
+            scene=self.scene.line,
+            commands=tuple(self._commands),
+            rejected=tuple(self._rejected),
+            source=self.source,
+            interrupted=self.interrupted,
+            error=self.error,
+            stages_s=dict(self._stages_s),
+            prompt_tokens=len(self.answer.prompt_ids) if self.answer else 0,
+            evaluated_tokens=timings.evaluated_tokens if timings else 0,
+            answer_tokens=self.answer.answer_tokens if self.answer else 0,
+        )
+        self._listener.on_finished(record)
+        return record
+
+    async def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})

@@ -1,0 +1,212 @@
+"""The dialogue: turns of many sessions, put to one language model one after the other.
+
+A new utterance of a session interrupts the one before it. A reflex needs no model and waits for nobody. Every turn
+ends with a record, also when it was interrupted, the deadline passed or the backend is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+
+from smolfusion_ros.dialogue.actions import Command
+from smolfusion_ros.dialogue.answer import AnswerWriter
+from smolfusion_ros.dialogue.conversation import Conversation
+from smolfusion_ros.dialogue.draft import Draft
+from smolfusion_ros.dialogue.model import LanguageModel
+from smolfusion_ros.dialogue.policy import CommandPolicy
+from smolfusion_ros.dialogue.prompt import PromptLayout
+from smolfusion_ros.dialogue.reflexes import Reflexes
+from smolfusion_ros.dialogue.turn import (
+    IssuedCommand,
+    Limits,
+    SceneContext,
+    TurnListener,
+    TurnRecord,
+    checked_session,
+    checked_utterance,
+    new_id,
+)
+from smolfusion_ros.errors import BackendError, BusyError, SmolFusionError
+
+_log = logging.getLogger(__name__)
+
+# (scene line, utterance, answer as the model writes it), oldest first
+RememberedTurn = tuple[str, str, str]
+
+
+class DialogueEngine:
+    """Runs turns; all methods belong to one asyncio loop.
+
+    Args:
+        model: the language model's server.
+        layout: prompt layout, with persona and catalogue.
+        reflexes: utterances that need no model.
+        policy: the safety stage.
+        scene: what is seen now; asked when a turn's prompt is rendered.
+        remembered: the newest turns of a session that this engine does not hold (any more); may fail.
+        default_session: the session of utterances that name none.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        layout: PromptLayout,
+        *,
+        reflexes: Reflexes,
+        policy: CommandPolicy,
+        scene: Callable[[], SceneContext] = SceneContext,
+        remembered: Callable[[str], Awaitable[Sequence[RememberedTurn]]] | None = None,
+        limits: Limits | None = None,
+        default_session: str = "default",
+    ) -> None:
+        self.policy = policy
+        self.limits = limits or Limits()
+        self._model = model
+        self._layout = layout
+        self._reflexes = reflexes
+        self._scene = scene
+        self._remembered = remembered
+        self._default_session = default_session
+        self._writer = AnswerWriter(model, layout, max_answer_tokens=self.limits.max_answer_tokens)
+        self._backend = asyncio.Semaphore(self.limits.concurrency)
+        self._drafts: dict[str, Draft] = {}  # all turns that are not finished, by id
+        self._running: dict[str, Draft] = {}  # the one turn of each session that is under way
+        self._conversations: OrderedDict[str, Conversation] = OrderedDict()
+        self._model_id = ""
+
+    async def turn(
+        self, heard: str, session_id: str, listener: TurnListener, *, turn_id: str | None = None
+    ) -> TurnRecord:
+        """One exchange, from the utterance to its record.
+
+        Cancelling the awaiting task, or ``interrupt``, ends the generation in the backend; the record tells.
+
+        Raises:
+            UtteranceError, SessionError: the utterance or the session's name cannot be taken.
+            BusyError: too many turns are waiting.
+        """
+        utterance = checked_utterance(heard, self.limits.max_utterance_characters)
+        session = checked_session(session_id, self._default_session)
+        draft = Draft(turn_id or new_id(), session, utterance, listener)
+        command = self._reflexes.match(utterance)
+        if command is not None:
+            return self._reflex(draft, command)
+        if len(self._drafts) >= self.limits.max_waiting + self.limits.concurrency:
+            raise BusyError(f"{len(self._drafts)} turns are waiting for the language model")
+        self._drafts[draft.id] = draft
+        try:
+            while (previous := self._running.get(session)) is not None:
+                previous.interrupt()
+                await previous.finished.wait()
+            self._running[session] = draft
+            await draft.run(self._answer(draft), self.limits.deadline_s)
+            if draft.error and not draft.said and not draft.interrupted:
+                draft.source = "canned"
+                draft.speak(self._layout.persona.canned_unavailable)
+            record = draft.finish()
+            await self._remember(draft)
+            return record
+        finally:
+            del self._drafts[draft.id]
+            if self._running.get(session) is draft:
+                del self._running[session]
+            draft.finished.set()
+
+    def _reflex(self, draft: Draft, command: Command) -> TurnRecord:
+        draft.source = "reflex"
+        draft.command(command.as_written(), self._layout.catalogue, self.policy, self._scene())
+        self.interrupt()
+        draft.speak(self._reflexes.reply(command))
+        return draft.finish()
+
+    async def warm_up(self) -> None:
+        """Have the backend evaluate the constant part of the prompt, unless a turn is using it.
+
+        Raises:
+            BackendError: the backend is away.
+        """
+        if not self._drafts:
+            async with self._backend:
+                await self._writer.warm_up()
+
+    def interrupt(self, *, turn_id: str | None = None) -> None:
+        """End one turn, or all."""
+        for draft in list(self._drafts.values()):
+            if turn_id in (None, draft.id):
+                draft.interrupt()
+
+    def forget(self, session_id: str) -> None:
+        """Drop a session from the prompt; its next turn starts from what memory holds."""
+        self._conversations.pop(session_id, None)
+
+    def set_emergency_stop(self, engaged: bool) -> IssuedCommand | None:
+        """Engage or release the emergency stop; engaging ends all running turns and gives the stop command."""
+        self.policy.emergency_stop = engaged
+        if not engaged:
+            return None
+        self.interrupt()
+        stop = self._layout.catalogue.command({"name": "stop", "arguments": {}})
+        return IssuedCommand(new_id(), "", stop, "reflex")
+
+    async def _answer(self, draft: Draft) -> None:
+        async with self._backend:
+            draft.mark("queue")
+            conversation = await self._conversation(draft.session_id)
+            draft.scene = self._scene()
+            draft.answer = await self._writer.begin(conversation, draft.scene.line, draft.heard)
+            draft.mark("prompt")
+            try:
+                async with aclosing(self._writer.write(draft.answer, conversation)) as updates:
+                    async for update in updates:
+                        draft.speak(update.say)
+                        for written in update.commands:
+                            draft.command(written, self._layout.catalogue, self.policy, draft.scene)
+            finally:
+                draft.mark("generation")
+            if not draft.answer.reply.complete:
+                draft.error = "the answer was cut off"
+
+    async def _remember(self, draft: Draft) -> None:
+        """Put the turn into the prompt's history, then prune: nobody waits any more."""
+        conversation = self._conversations.get(draft.session_id)
+        if draft.answer is None or conversation is None or not draft.answer.reply.say:
+            return
+        try:
+            conversation.append(await self._writer.past_turn(draft.answer))
+        except BackendError as error:
+            _log.warning("session %s is taken from memory at its next turn: %s", draft.session_id, error)
+            self.forget(draft.session_id)
+            return
+        dropped = conversation.prune()
+        if dropped:
+            _log.debug("the oldest %d turns of session %s left the prompt", dropped, draft.session_id)
+
+    async def _conversation(self, session_id: str) -> Conversation:
+        model_id = (await self._model.capabilities()).model_id
+        if model_id != self._model_id:
+            self._conversations.clear()  # token ids are another model's
+            self._model_id = model_id
+        conversation = self._conversations.get(session_id)
+        if conversation is None:
+            conversation = Conversation(max_turns=self.limits.max_turns, max_tokens=self.limits.max_history_tokens)
+            for scene, heard, answer in await self._from_memory(session_id):
+                conversation.append(await self._writer.restored_turn(scene, heard, answer))
+            conversation.prune()
+            self._conversations[session_id] = conversation
+            while len(self._conversations) > self.limits.max_sessions:
+                self._conversations.popitem(last=False)
+        self._conversations.move_to_end(session_id)
+        return conversation
+
+    async def _from_memory(self, session_id: str) -> Sequence[RememberedTurn]:
+        if self._remembered is None:
+            return ()
+        try:
+            return await self._remembered(session_id)
+        except SmolFusionError as error:
+            _log.warning("starting session %s without its history: %s", session_id, error)
+            return ()

@@ -1,0 +1,64 @@
+"""Who the robot is: its system text, canned answers, and the examples that show the model an answer's form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smolfusion_ros.dialogue.actions import Catalogue, read_yaml
+from smolfusion_ros.errors import CommandError, ConfigurationError
+
+
+@dataclass(frozen=True)
+class Example:
+    """One turn of the constant part of the prompt."""
+
+    scene: str
+    heard: str
+    say: str
+    commands: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Persona:
+    """The contents of ``config/persona.yaml``; ``examples`` are checked against the catalogue."""
+
+    name: str
+    text: str
+    canned_unavailable: str
+    canned_busy: str
+    default_language: str = "en"
+    examples: tuple[Example, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path, catalogue: Catalogue) -> Persona:
+        """Read a persona.
+
+        Raises:
+            ConfigurationError: the file cannot be read, a key is missing, or an example's command is not in
+                the catalogue.
+        """
+        document = read_yaml(path)
+        try:
+            examples = tuple(_example(entry, catalogue) for entry in document.get("examples", ()))
+            return cls(
+                name=str(document["name"]),
+                text=" ".join(str(document["persona"]).split()),
+                canned_unavailable=str(document["canned"]["unavailable"]),
+                canned_busy=str(document["canned"]["busy"]),
+                default_language=str(document.get("default_language", "en")),
+                examples=examples,
+            )
+        except (KeyError, TypeError) as error:
+            raise ConfigurationError(f"{path}: missing or wrong: {error}") from error
+        except CommandError as error:
+            raise ConfigurationError(f"{path}: examples: {error}") from error
+
+
+def _example(entry: Mapping[str, Any], catalogue: Catalogue) -> Example:
+    commands = tuple(entry.get("commands", ()))
+    for command in commands:
+        catalogue.command(command)
+    return Example(str(entry["scene"]), str(entry["heard"]), str(entry["say"]), commands)

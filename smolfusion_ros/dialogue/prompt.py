@@ -1,0 +1,96 @@
+"""The prompt's layout: the one function family that nodes, benches and training share.
+
+``[persona + catalogue + examples (constant)] [turn 1] … [turn n] [scene line + utterance]``, append-only: nothing
+earlier is ever rewritten, so a backend's KV cache stays valid and a turn costs its own tokens alone. A turn is
+four pieces that are tokenised apart, so that token ids never depend on what stands beside them, and that the
+person's own words can never become control tokens::
+
+    open        <|im_start|>user\\n[
+    scene       14:03:05 person left smiling]\\n
+    utterance   wave back please
+    close       <|im_end|>\\n<|im_start|>assistant\\n{"say": "
+
+ChatML is the format of both SmolLM2 and Qwen3; Qwen3's empty think block (its template's
+``enable_thinking=false``) is part of ``close`` and stays in the history.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from smolfusion_ros.dialogue.actions import Catalogue
+from smolfusion_ros.dialogue.grammar import ANSWER_OPENING
+from smolfusion_ros.dialogue.persona import Persona
+from smolfusion_ros.errors import ConfigurationError
+
+_THINK = {"chatml": "", "chatml-no-think": "<think>\n\n</think>\n\n"}
+TURN_END = "<|im_end|>\n"
+NO_SCENE = "nothing seen"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Text that is tokenised on its own; only ``special`` pieces may hold control tokens."""
+
+    text: str
+    special: bool
+
+
+class PromptLayout:
+    """Renders the constant prefix, turns and answers for one persona, catalogue and chat format."""
+
+    def __init__(self, persona: Persona, catalogue: Catalogue, chat_format: str = "chatml") -> None:
+        if chat_format not in _THINK:
+            raise ConfigurationError(f"chat format {chat_format!r} is not one of {', '.join(_THINK)}")
+        self.persona = persona
+        self.catalogue = catalogue
+        self._close = f"{TURN_END}<|im_start|>assistant\n{_THINK[chat_format]}{ANSWER_OPENING}"
+
+    def system_text(self) -> str:
+        """Persona and catalogue in words."""
+        actions = "\n".join(action.signature for action in self.catalogue)
+        return f"{self.persona.text}\nActions:\n{actions}"
+
+    def prefix(self) -> list[Piece]:
+        """The constant part: system text and example turns."""
+        pieces = [Piece(f"<|im_start|>system\n{self.system_text()}{TURN_END}", True)]
+        for example in self.persona.examples:
+            pieces += self.turn(example.scene, example.heard)
+            pieces.append(Piece(self.answer_tail(example.say, example.commands), True))
+        return pieces
+
+    def turn(self, scene: str, heard: str) -> list[Piece]:
+        """A turn up to and with the opened answer."""
+        return [
+            Piece("<|im_start|>user\n[", True),
+            Piece(f"{scene or NO_SCENE}]\n", False),
+            Piece(heard, False),
+            Piece(self._close, True),
+        ]
+
+    @staticmethod
+    def answer_text(say: str, commands: Iterable[Mapping[str, Any]]) -> str:
+        """A whole answer in the form in which the grammar lets the model write it."""
+        plain = say.replace('"', "'").replace("\\", "/")
+        return json.dumps({"say": " ".join(plain.split()), "commands": list(commands)}, ensure_ascii=False)
+
+    def answer_tail(self, say: str, commands: Iterable[Mapping[str, Any]]) -> str:
+        """What follows the opened answer, to the end of the turn."""
+        return self.answer_text(say, commands).removeprefix(ANSWER_OPENING) + TURN_END
+
+    def messages(self, history: Sequence[tuple[str, str, str]], scene: str, heard: str) -> list[dict[str, str]]:
+        """The same conversation as chat messages, for servers without token ids.
+
+        Args:
+            history: (scene line, utterance, whole answer) of the turns so far.
+        """
+        messages = [{"role": "system", "content": self.system_text()}]
+        examples = [(e.scene, e.heard, self.answer_text(e.say, e.commands)) for e in self.persona.examples]
+        for past_scene, past_heard, answer in [*examples, *history]:
+            messages.append({"role": "user", "content": f"[{past_scene or NO_SCENE}]\n{past_heard}"})
+            messages.append({"role": "assistant", "content": answer})
+        messages.append({"role": "user", "content": f"[{scene or NO_SCENE}]\n{heard}"})
+        return messages

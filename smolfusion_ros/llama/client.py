@@ -1,0 +1,292 @@
+"""An asynchronous client for a llama.cpp server or any OpenAI-compatible one.
+
+What the server can do is probed once per connection (``Capabilities``): llama.cpp's own server takes token ids and
+a grammar and tells its timings; others are spoken to in chat messages and a JSON schema.
+API of llama-server: ``tools/server/README.md`` of llama.cpp.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from smolfusion_ros.errors import BackendError, BackendUnavailableError
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a server can do.
+
+    Attributes:
+        native: llama.cpp's own server: ``/tokenize``, ``/completion`` with token ids and grammar, timings.
+        schema_beside_type: wants the JSON schema as llama-cpp-python's server does.
+        model_id: changes when another model is served.
+        context_tokens: context of one slot; 0 where the server does not tell.
+    """
+
+    native: bool
+    schema_beside_type: bool = False
+    model_id: str = ""
+    context_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Timings:
+    """A native server's account of one request."""
+
+    cached_tokens: int
+    evaluated_tokens: int
+    answer_tokens: int
+    prompt_ms: float
+    answer_ms: float
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One piece of an answer; ``timings`` and ``is_final`` come with the last."""
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    is_final: bool = False
+    timings: Timings | None = None
+
+
+@dataclass(frozen=True)
+class VisionAnswer:
+    """Words about a picture, and how many tokens the question took with its picture."""
+
+    text: str
+    prompt_tokens: int
+
+
+class LlamaClient:
+    """One server, by its base URL.
+
+    Args:
+        base_url: e.g. ``http://127.0.0.1:8080``, without ``/v1``.
+        model: name sent to servers that hold several models.
+        timeout_s: longest silence of the server while it answers.
+        transport: for tests; an httpx transport in place of the network.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        model: str = "default",
+        timeout_s: float = 30.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._model = model
+        self._http = httpx.AsyncClient(
+            base_url=base_url,
+            timeout=httpx.Timeout(timeout_s, connect=min(2.0, timeout_s)),
+            # A kept connection would save 0.2 ms on loopback, but llama-server closes it unasked after a while, and
+            # Nagle's algorithm on its side then delays every second answer by 40 ms.
+            limits=httpx.Limits(max_keepalive_connections=0),
+            transport=transport,
+            trust_env=False,
+        )
+        self._capabilities: Capabilities | None = None
+        self._token_cache: dict[tuple[str, bool], tuple[int, ...]] = {}
+
+    async def close(self) -> None:
+        """Close all connections; the server frees what it was doing for them."""
+        await self._http.aclose()
+
+    async def healthy(self, timeout_s: float = 1.0) -> bool:
+        """The server is up and has loaded its model."""
+        try:
+            answer = await self._http.get("/health", timeout=timeout_s)
+            if answer.status_code == 404:
+                answer = await self._http.get("/v1/models", timeout=timeout_s)
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == 200
+
+    async def capabilities(self) -> Capabilities:
+        """Probe the server, once; forgotten when it becomes unreachable, as another may take its place."""
+        if self._capabilities is None:
+            async with self._translated_errors():
+                answer = await self._http.get("/props", timeout=2.0)
+                if answer.status_code == 503:
+                    raise BackendUnavailableError(f"{self._http.base_url} is still loading its model")
+                if answer.status_code == 200:
+                    self._capabilities = _native_capabilities(answer.json())
+                else:
+                    models = await self._http.get("/v1/models", timeout=2.0)
+                    _check(models, models.text)
+                    self._capabilities = _foreign_capabilities(models.json())
+        return self._capabilities
+
+    async def tokenize(self, text: str, *, special: bool) -> tuple[int, ...]:
+        """Token ids of a piece of text (native servers).
+
+        Args:
+            special: control tokens in the text count as such; cached, as such pieces are constant.
+        """
+        key = (text, special)
+        if special and key in self._token_cache:
+            return self._token_cache[key]
+        body = {"content": text, "add_special": False, "parse_special": special}
+        ids = tuple((await self._post("/tokenize", body))["tokens"])
+        if special:
+            self._token_cache[key] = ids
+        return ids
+
+    async def complete(
+        self,
+        prompt: Sequence[int],
+        *,
+        grammar: str,
+        max_tokens: int,
+        temperature: float = 0.0,
+        slot: int = -1,
+    ) -> AsyncIterator[Chunk]:
+        """Continue a prompt of token ids under a grammar (native servers). Closing the iterator ends the generation."""
+        body = {
+            "prompt": list(prompt),
+            "grammar": grammar,
+            "n_predict": max_tokens,
+            "temperature": temperature,
+            "id_slot": slot,
+            "cache_prompt": True,
+            "return_tokens": True,
+            "stream": True,
+        }
+        async for event in self._events("/completion", body):
+            timings = event.get("timings")
+            yield Chunk(
+                text=event.get("content", ""),
+                token_ids=tuple(event.get("tokens", ())),
+                is_final=bool(event.get("stop")),
+                timings=_timings(timings) if event.get("stop") and timings else None,
+            )
+
+    async def chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        schema: Mapping[str, Any] | None = None,
+        max_tokens: int,
+        temperature: float = 0.0,
+    ) -> AsyncIterator[Chunk]:
+        """Answer chat messages, as JSON under a schema if one is given. Closing the iterator ends the generation."""
+        body = await self._chat_body(messages, schema, max_tokens, temperature) | {"stream": True}
+        async for event in self._events("/v1/chat/completions", body):
+            choice = (event.get("choices") or [{}])[0]
+            yield Chunk(
+                text=(choice.get("delta") or {}).get("content") or "",
+                is_final=choice.get("finish_reason") is not None,
+            )
+
+    async def ask_about_image(
+        self, image: bytes, question: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 96
+    ) -> VisionAnswer:
+        """Ask a vision-language model about one picture; the picture first, so that a backend can cache it.
+
+        Args:
+            image: JPEG or PNG, handed on byte for byte.
+        """
+        kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
+        url = f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"
+        content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": question}]
+        body = await self._chat_body([{"role": "user", "content": content}], schema, max_tokens, 0.0)
+        answer = await self._post("/v1/chat/completions", body)
+        try:
+            text = answer["choices"][0]["message"]["content"] or ""
+            return VisionAnswer(text.strip(), int(answer.get("usage", {}).get("prompt_tokens", 0)))
+        except (KeyError, IndexError, TypeError) as error:
+            raise BackendError(f"{self._http.base_url} gave no answer: {str(answer)[:200]}") from error
+
+    async def _chat_body(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        schema: Mapping[str, Any] | None,
+        max_tokens: int,
+        temperature: float,
+    ) -> dict[str, Any]:
+        capabilities = await self.capabilities()
+        body: dict[str, Any] = {
+            "model": self._model,
+            "messages": list(messages),
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "chat_template_kwargs": {"enable_thinking": False},
+        }
+        if capabilities.schema_beside_type:
+            body["repeat_penalty"] = 1.0  # llama-cpp-python's default is 1.1
+        if schema is not None and capabilities.schema_beside_type:
+            body["response_format"] = {"type": "json_object", "schema": schema}
+        elif schema is not None:
+            named = {"name": "answer", "schema": schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
+        return body
+
+    async def _post(self, path: str, body: Mapping[str, Any]) -> Any:
+        async with self._translated_errors():
+            answer = await self._http.post(path, json=body)
+        _check(answer, answer.text)
+        return answer.json()
+
+    async def _events(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        async with self._translated_errors(), self._http.stream("POST", path, json=body) as answer:
+            if answer.status_code != 200:
+                _check(answer, (await answer.aread()).decode(errors="replace"))
+            async for line in answer.aiter_lines():
+                if not line.startswith("data: ") or line == "data: [DONE]":
+                    continue
+                event = json.loads(line[6:])
+                if "error" in event:
+                    raise BackendError(f"{self._http.base_url}: {event['error']}")
+                yield event
+
+    @asynccontextmanager
+    async def _translated_errors(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except httpx.HTTPError as error:
+            self._capabilities = None
+            self._token_cache.clear()
+            what = str(error) or type(error).__name__
+            raise BackendUnavailableError(f"{self._http.base_url}: {what}") from error
+        except ValueError as error:
+            raise BackendError(f"{self._http.base_url}: not JSON: {error}") from error
+
+
+def _check(answer: httpx.Response, text: str) -> None:
+    if answer.status_code == 503:
+        raise BackendUnavailableError(f"{answer.url}: still loading its model")
+    if answer.status_code != 200:
+        raise BackendError(f"{answer.url}: HTTP {answer.status_code}: {text[:200]}")
+
+
+def _timings(fields: Mapping[str, Any]) -> Timings:
+    return Timings(
+        cached_tokens=int(fields.get("cache_n", 0)),
+        evaluated_tokens=int(fields.get("prompt_n", 0)),
+        answer_tokens=int(fields.get("predicted_n", 0)),
+        prompt_ms=float(fields.get("prompt_ms", 0.0)),
+        answer_ms=float(fields.get("predicted_ms", 0.0)),
+    )
+
+
+def _native_capabilities(props: Mapping[str, Any]) -> Capabilities:
+    settings = props.get("default_generation_settings", {})
+    return Capabilities(
+        native=True, model_id=str(props.get("model_path", "")), context_tokens=int(settings.get("n_ctx", 0))
+    )
+
+
+def _foreign_capabilities(models: Mapping[str, Any]) -> Capabilities:
+    model = (models.get("data") or [{}])[0]
+    # llama-cpp-python's server names itself "me" as the owner of its models.
+    return Capabilities(
+        native=False, schema_beside_type=model.get("owned_by") == "me", model_id=str(model.get("id", ""))
+    )

@@ -1,0 +1,97 @@
+"""The one crossing between the ROS thread and the I/O loop.
+
+A node spins in one thread; HTTP and waiting happen on one asyncio loop in another. An ``async`` callback awaits work
+of the loop through a rclpy future. Setting such a future from another thread does not wake the executor, so the
+executor is woken explicitly; until then it sleeps (rclpy polls awaited futures only when something wakes it).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from rclpy.node import Node
+from rclpy.task import Future
+
+Result = TypeVar("Result")
+
+
+class IoLoop:
+    """An asyncio loop in a thread of its own."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="io", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Coroutine[Any, Any, Result]) -> concurrent.futures.Future[Result]:
+        """Start work on the loop, from any thread; what it raises unexpectedly is logged."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future.add_done_callback(self._log_failure)
+        return future
+
+    def awaitable(self, work: concurrent.futures.Future[Result]) -> Future:
+        """For ``await`` in an async ROS callback: the work's result, or its exception."""
+        awaited = Future()
+
+        def hand_over(done: concurrent.futures.Future[Result]) -> None:
+            if done.cancelled():
+                awaited.cancel()
+            elif (error := done.exception()) is not None:
+                awaited.set_exception(error)
+            else:
+                awaited.set_result(done.result())
+            executor = self._node.executor
+            if executor is not None:
+                executor.wake()
+
+        work.add_done_callback(hand_over)
+        return awaited
+
+    async def from_ros(self, start: Callable[[], Future], timeout_s: float) -> Any:
+        """On the loop: the result of a rclpy future that ``start`` makes in the ROS thread.
+
+        Raises:
+            asyncio.TimeoutError: it did not come in time.
+        """
+        arrived: asyncio.Future[Any] = self._loop.create_future()
+
+        def set_result(result: Any) -> None:
+            if not arrived.done():
+                arrived.set_result(result)
+
+        def begin() -> None:
+            start().add_done_callback(lambda done: self.call_soon(set_result, done.result()))
+
+        executor = self._node.executor
+        if executor is not None:
+            executor.create_task(begin)
+        return await asyncio.wait_for(arrived, timeout_s)
+
+    def call_soon(self, function: Callable[..., object], *args: Any) -> None:
+        """Run a plain function on the loop, from any thread."""
+        self._loop.call_soon_threadsafe(function, *args)
+
+    def close(self, last: Coroutine[Any, Any, None] | None = None, timeout_s: float = 2.0) -> None:
+        """Cancel what runs, do ``last`` (close connections), and end the thread."""
+        asyncio.run_coroutine_threadsafe(self._wind_up(last), self._loop)
+        self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+    async def _wind_up(self, last: Coroutine[Any, Any, None] | None) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others, timeout=1.0) if others else None
+        if last is not None:
+            await last
+        self._loop.stop()
+
+    def _log_failure(self, done: concurrent.futures.Future[Any]) -> None:
+        if not done.cancelled() and (error := done.exception()) is not None:
+            self._node.get_logger().debug(f"{type(error).__name__}: {error}")

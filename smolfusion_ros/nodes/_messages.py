@@ -1,0 +1,138 @@
+"""Values of the core packages to messages and back; nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from math import nan
+
+from builtin_interfaces.msg import Duration, Time
+from sensor_msgs.msg import RegionOfInterest
+
+from smolfusion_ros.dialogue.turn import IssuedCommand, TurnRecord
+from smolfusion_ros.msg import ActionCommand, MotionState, Person, Scene, SceneObject, StageTime, Turn
+from smolfusion_ros.vision.gate import GateDecision
+from smolfusion_ros.vision.scene import SceneDescription, compact_line
+
+_NS = 1_000_000_000
+
+
+def time_message(stamp_ns: int) -> Time:
+    """Nanoseconds since the epoch as a stamp."""
+    return Time(sec=stamp_ns // _NS, nanosec=stamp_ns % _NS)
+
+
+def stamp_ns(stamp: Time) -> int:
+    """A stamp as nanoseconds since the epoch."""
+    return stamp.sec * _NS + stamp.nanosec
+
+
+def duration_message(seconds: float) -> Duration:
+    """Seconds as a duration."""
+    total = round(seconds * _NS)
+    return Duration(sec=total // _NS, nanosec=total % _NS)
+
+
+def roi_message(roi: Sequence[int] | None) -> RegionOfInterest:
+    """(x, y, width, height) in pixels as a region; width 0 where there is none."""
+    x, y, width, height = roi or (0, 0, 0, 0)
+    return RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
+
+
+def motion_message(decision: GateDecision, seen: int, forwarded: int) -> MotionState:
+    return MotionState(
+        score=decision.score,
+        changed_fraction=decision.changed_fraction,
+        roi=roi_message(decision.roi),
+        active=decision.active,
+        camera_moving=decision.camera_moving,
+        frames_seen=seen,
+        frames_forwarded=forwarded,
+    )
+
+
+def scene_message(scene: SceneDescription, latency_s: float) -> Scene:
+    """A scene without its header."""
+    persons = [
+        Person(
+            roi=roi_message(person.roi),
+            position=person.position,
+            bearing_rad=nan if person.bearing_rad is None else person.bearing_rad,
+            expression=person.expression,
+            gesture=person.gesture,
+            clothing=person.clothing,
+            engaged=person.engaged,
+            confidence=person.confidence,
+            track_id=person.track_id or -1,
+        )
+        for person in scene.persons
+    ]
+    objects = [
+        SceneObject(
+            label=each.label,
+            colour=each.colour,
+            position=each.position,
+            roi=roi_message(each.roi),
+            confidence=each.confidence,
+        )
+        for each in scene.objects
+    ]
+    return Scene(
+        summary=scene.summary,
+        compact=compact_line(scene),
+        persons=persons,
+        objects=objects,
+        source=scene.source,
+        vlm_latency=duration_message(latency_s),
+    )
+
+
+def target_of(arguments: dict[str, object], scene: Scene | None) -> tuple[int, float]:
+    """Track id and bearing of what a command is about, where the scene shows it; (-1, NaN) otherwise."""
+    if scene is None or arguments.get("target", arguments.get("recipient")) not in ("person", "me", "you"):
+        return -1, nan
+    persons = sorted(scene.persons, key=lambda person: (not person.engaged, -person.confidence))
+    return (persons[0].track_id, persons[0].bearing_rad) if persons else (-1, nan)
+
+
+def command_message(issued: IssuedCommand, now: Time, scene: Scene | None) -> ActionCommand:
+    action = issued.command.action
+    arguments = dict(issued.command.arguments)
+    track_id, bearing_rad = target_of(arguments, scene)
+    message = ActionCommand(
+        id=issued.id,
+        session_id=issued.session_id,
+        name=action.name,
+        arguments_json=json.dumps(arguments, ensure_ascii=False),
+        source=issued.source,
+        priority=action.priority,
+        target_track_id=track_id,
+        target_bearing_rad=bearing_rad,
+        lifetime=duration_message(action.lifetime_s),
+        scene_stamp=time_message(issued.scene_stamp_ns),
+    )
+    message.header.stamp = now
+    return message
+
+
+def turn_message(record: TurnRecord, stamp: Time, commands: Iterable[ActionCommand]) -> Turn:
+    message = Turn(
+        id=record.id,
+        session_id=record.session_id,
+        heard=record.heard,
+        said=record.said,
+        scene=record.scene,
+        commands=list(commands),
+        rejected=list(record.rejected),
+        source=record.source,
+        interrupted=record.interrupted,
+        error=record.error,
+        stages=[
+            StageTime(name=name, duration=duration_message(seconds)) for name, seconds in record.stages_s.items()
+        ],
+        prompt_tokens=record.prompt_tokens,
+        evaluated_tokens=record.evaluated_tokens,
+        answer_tokens=record.answer_tokens,
+    )
+    message.header.stamp = stamp
+    return message

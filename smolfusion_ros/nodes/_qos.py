@@ -1,0 +1,20 @@
+"""Quality of service of every topic, so that publishers and subscribers agree."""
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+# Cameras: the newest frame or none. A reliable subscriber would never hear a best-effort camera.
+SENSOR = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.BEST_EFFORT,
+    durability=DurabilityPolicy.VOLATILE,
+)
+KEYFRAME = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+# The newest value reaches those that come later.
+LATCHED = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+TURN = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+COMMAND = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
+UTTERANCE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+REPLY = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)

@@ -1,0 +1,131 @@
+"""Keyframes in, scenes out; and answers to questions about a picture."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage
+
+from smolfusion_ros.errors import BackendError, ConfigurationError, FrameError
+from smolfusion_ros.llama.client import LlamaClient
+from smolfusion_ros.msg import Scene
+from smolfusion_ros.nodes import _qos
+from smolfusion_ros.nodes._asyncio import IoLoop
+from smolfusion_ros.nodes._messages import duration_message, scene_message
+from smolfusion_ros.nodes._parameters import Parameters, parameter
+from smolfusion_ros.nodes._run import run
+from smolfusion_ros.srv import Analyze
+from smolfusion_ros.vision.faces import FaceDetector
+from smolfusion_ros.vision.frames import compressed_to_bgr
+from smolfusion_ros.vision.perceiver import Look, Perceiver
+from smolfusion_ros.vision.questions import QuestionSet, question_set
+
+MAX_QUESTION_CHARACTERS = 1000
+
+
+@dataclass(frozen=True)
+class PerceptionConfig:
+    """Parameters of the node."""
+
+    vlm_url: str = parameter("http://127.0.0.1:8081", "Base URL of the vision-language model's server", read_only=True)
+    vlm_model: str = parameter("default", "Model name sent to that server", read_only=True)
+    vlm_timeout_s: float = parameter(
+        20.0, "Longest silence of that server, seconds", minimum=0.5, maximum=600.0, read_only=True
+    )
+    questions: str = parameter("caption", "How scenes are asked for: caption or json", read_only=True)
+    hfov_rad: float = parameter(
+        1.0, "The camera's horizontal field of view, radians", minimum=0.1, maximum=3.1, read_only=True
+    )
+    face_model: str = parameter("", "A YuNet model (.onnx); empty: OpenCV's Haar cascades", read_only=True)
+
+    def __post_init__(self) -> None:
+        if self.questions not in ("caption", "json"):
+            raise ConfigurationError(f"questions {self.questions!r} is neither caption nor json")
+
+
+class PerceptionNode(Node):
+    """``keyframe/compressed`` to ``scene``; serves ``analyze``."""
+
+    def __init__(self) -> None:
+        super().__init__("perception")
+        config: PerceptionConfig = Parameters(self, PerceptionConfig()).value
+        self._vlm = LlamaClient(config.vlm_url, model=config.vlm_model, timeout_s=config.vlm_timeout_s)
+        faces = FaceDetector(config.face_model or None)
+        self._perceiver = Perceiver(
+            self._ask, question_set(config.questions), faces, hfov_rad=config.hfov_rad
+        )
+        self._newest: CompressedImage | None = None
+        self._arrived = asyncio.Event()
+        self._scene = self.create_publisher(Scene, "scene", _qos.LATCHED)
+        self.create_subscription(CompressedImage, "keyframe/compressed", self._on_keyframe, _qos.KEYFRAME)
+        self.create_service(Analyze, "analyze", self._on_analyze, callback_group=ReentrantCallbackGroup())
+        self._io = IoLoop(self)
+        self._io.submit(self._watch())
+
+    def close(self) -> None:
+        self._io.close(self._vlm.close())
+
+    def _on_keyframe(self, keyframe: CompressedImage) -> None:
+        self._newest = keyframe
+        self._io.call_soon(self._arrived.set)
+
+    async def _on_analyze(self, request: Analyze.Request, response: Analyze.Response) -> Analyze.Response:
+        keyframe = request.image if request.image.data else self._newest
+        if keyframe is None:
+            response.message = "no image was given and no keyframe has arrived yet"
+            return response
+        question = request.question.strip() or "Describe the scene."
+        try:
+            if len(question) > MAX_QUESTION_CHARACTERS:
+                raise FrameError(f"the question has {len(question)} characters, more than {MAX_QUESTION_CHARACTERS}")
+            answer, latency_s = await self._io.awaitable(self._io.submit(self._analyze(keyframe, question)))
+        except (FrameError, BackendError) as error:
+            response.message = str(error)
+            return response
+        response.success, response.answer = True, answer
+        response.stamp = keyframe.header.stamp
+        response.latency = duration_message(latency_s)
+        return response
+
+    async def _watch(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            keyframe = self._newest
+            try:
+                look = await self._perceiver.look(bytes(keyframe.data))
+            except FrameError as error:
+                self.get_logger().error(f"keyframe dropped: {error}", throttle_duration_sec=5.0)
+                continue
+            self._publish(look, keyframe)
+
+    def _publish(self, look: Look, keyframe: CompressedImage) -> None:
+        if look.error:
+            self.get_logger().warning(f"only faces are seen: {look.error}", throttle_duration_sec=10.0)
+        scene = scene_message(look.scene, look.vlm_latency_s)
+        scene.header = keyframe.header
+        self._scene.publish(scene)
+
+    async def _ask(self, image: bytes, questions: QuestionSet) -> str:
+        answer = await self._vlm.ask_about_image(
+            image, questions.question, schema=questions.json_schema, max_tokens=questions.max_tokens
+        )
+        return answer.text
+
+    async def _analyze(self, keyframe: CompressedImage, question: str) -> tuple[str, float]:
+        image = bytes(keyframe.data)
+        await asyncio.to_thread(compressed_to_bgr, image)
+        begun = asyncio.get_running_loop().time()
+        answer = await self._vlm.ask_about_image(image, question)
+        return answer.text, asyncio.get_running_loop().time() - begun
+
+
+def main() -> int:
+    return run(PerceptionNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,283 @@
+"""Decides which camera frames are worth a look by the vision-language model.
+
+A robot mostly looks at a still room. The gate compares each frame, grey and small, with an adapting
+background and forwards a keyframe when something moves, when it has come to rest, and now and then
+regardless. Noise is averaged away by the downscaling, changes of the light are fitted and taken out, and a
+turning camera is told apart from a moving person by where the picture changes: everywhere it has texture,
+or in one place.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolfusion_ros.errors import ConfigurationError, FrameError
+
+Roi = tuple[int, int, int, int]
+Frame = NDArray[np.uint8]
+
+# The age of the frame that "is it moving right now" is measured against.
+_RECENT_S = 0.15
+_GRID = (8, 6)
+_CELL_SHARE = 5  # of 255: a cell counts as textured or changed from 2 % of its pixels on
+_EDGE_LEVELS = 12
+# Grey levels between dark and bright below which a gain cannot be told from an offset.
+_MIN_CONTRAST = 8.0
+
+
+def _number(default: float, low: float, high: float, description: str) -> Any:
+    return field(default=default, metadata={"description": description, "min": low, "max": high})
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """What opens the motion gate; every field carries its range and description as metadata.
+
+    Raises ConfigurationError for a value out of its range.
+    """
+
+    analysis_width_px: int = _number(160, 32, 640, "Width frames are shrunk to before they are compared, pixels")
+    pixel_threshold: float = _number(12.0, 2.0, 100.0, "Change that makes a pixel count, grey levels of 255")
+    min_changed_fraction: float = _number(0.002, 0.0001, 0.5, "Share of changed pixels that counts as motion")
+    camera_changed_fraction: float = _number(
+        0.6, 0.1, 1.0, "Share of changed pixels from which the camera itself must be moving"
+    )
+    confirm_s: float = _number(0.05, 0.0, 1.0, "Motion must last this long to open the gate, seconds")
+    still_min_s: float = _number(0.3, 0.0, 10.0, "Stillness that makes a scene settled, seconds")
+    analysis_interval_s: float = _number(0.5, 0.0, 60.0, "Shortest time between two keyframes of motion, seconds")
+    refresh_interval_s: float = _number(
+        30.0, 0.0, 3600.0, "Longest time without any keyframe, seconds; 0 never forces one"
+    )
+    background_tau_s: float = _number(2.0, 0.1, 600.0, "Time constant of the adapting background, seconds")
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if not each.metadata["min"] <= value <= each.metadata["max"]:
+                raise ConfigurationError(
+                    f"{each.name} is {value}: use {each.metadata['min']} to {each.metadata['max']} "
+                    f"({each.metadata['description']})"
+                )
+
+
+@dataclass(frozen=True)
+class GateDecision:
+    """What the gate says about one frame.
+
+    ``reason`` is '' (not forwarded), 'first', 'motion', 'settled' or 'refresh'. ``score`` is the mean
+    change of a pixel in grey levels (0-255), ``changed_fraction`` the share of pixels that changed,
+    ``roi`` their box (x, y, width, height) in pixels of the full frame.
+    """
+
+    forward: bool
+    reason: str
+    score: float
+    changed_fraction: float
+    roi: Roi | None
+    active: bool
+    camera_moving: bool
+
+
+class _State(Enum):
+    IDLE = "idle"
+    ACTIVE = "active"
+    PANNING = "panning"
+
+
+class _Change(NamedTuple):
+    mask: Frame
+    fraction: float
+    score: float
+
+
+class MotionGate:
+    """Takes every frame of one camera, in order; not to be shared between threads."""
+
+    def __init__(self, config: GateConfig | None = None) -> None:
+        self._config = config or GateConfig()
+        self.frames_seen = 0
+        self.frames_forwarded = 0
+        self._last_time_s: float | None = None
+        # Counts the time between frames; a clock that is set back adds none.
+        self._clock_s = 0.0
+        self._frame_size = (0, 0)
+        self._forwarded_s = 0.0
+        self._motion_forwarded_s = -math.inf
+        self._pending_s: float | None = None
+        self._reset(np.zeros((1, 1), np.uint8))
+
+    @property
+    def config(self) -> GateConfig:
+        """The configuration in use."""
+        return self._config
+
+    def reconfigure(self, config: GateConfig) -> None:
+        """Use other settings from the next frame on; what was learned of the scene stays where it can."""
+        if config.analysis_width_px != self._config.analysis_width_px:
+            self._frame_size = (0, 0)
+        self._config = config
+
+    def update(self, frame: Frame, time_s: float) -> GateDecision:
+        """Judge a frame (HxWx3 uint8 BGR or HxW uint8 grey) taken at ``time_s`` (seconds, any origin).
+
+        Raises FrameError if it is no such array.
+        """
+        if frame.dtype != np.uint8 or frame.ndim not in (2, 3) or frame.size == 0:
+            raise FrameError(f"frame is {frame.shape} {frame.dtype}: HxWx3 or HxW uint8 is needed")
+        elapsed_s = 0.0 if self._last_time_s is None else max(0.0, time_s - self._last_time_s)
+        self._last_time_s = time_s
+        self._clock_s += elapsed_s
+        self.frames_seen += 1
+        small = self._shrink(frame)
+        height, width = frame.shape[:2]
+        if (width, height) != self._frame_size:
+            self._frame_size = (width, height)
+            self._reset(small)
+            return self._decide("first", _Change(small, 0.0, 0.0))
+
+        change = self._change(small, self._background)
+        now = self._change(small, self._recent[0][1])
+        reason = self._step(small, change, now)
+        cv2.accumulateWeighted(small, self._background, 1.0 - float(np.exp(-elapsed_s / self._config.background_tau_s)))
+        self._recent.append((self._clock_s, small))
+        while len(self._recent) > 1 and self._clock_s - self._recent[1][0] >= _RECENT_S:
+            self._recent.popleft()
+        since_s = self._clock_s - self._forwarded_s
+        if not reason and 0 < self._config.refresh_interval_s <= since_s:
+            reason = "refresh"
+        return self._decide(reason, change)
+
+    def _step(self, small: Frame, change: _Change, now: _Change) -> str:
+        """Move between the states; gives the reason to forward this frame, or ''."""
+        config, clock = self._config, self._clock_s
+        least = config.min_changed_fraction
+        if now.fraction >= least and self._is_camera(now):
+            self._state, self._moved_s, self._pending_s = _State.PANNING, clock, None
+            return ""
+        if self._state is _State.PANNING:
+            return self._settle(small) if clock - self._moved_s >= config.still_min_s else ""
+        if self._state is _State.ACTIVE:
+            if now.fraction >= least:
+                self._moved_s = clock
+            elif clock - self._moved_s >= config.still_min_s:
+                return self._settle(small)
+        elif change.fraction < least:
+            self._pending_s = None
+            return ""
+        else:
+            self._pending_s = clock if self._pending_s is None else self._pending_s
+            if clock - self._pending_s < config.confirm_s:
+                return ""
+            self._state, self._moved_s = _State.ACTIVE, clock
+        if clock - self._motion_forwarded_s < config.analysis_interval_s:
+            return ""
+        self._motion_forwarded_s = clock
+        return "motion"
+
+    def _settle(self, small: Frame) -> str:
+        self._reset(small)
+        return "settled"
+
+    def _reset(self, small: Frame) -> None:
+        self._state = _State.IDLE
+        self._moved_s = self._clock_s
+        self._pending_s = None
+        self._background = small.astype(np.float32)
+        self._recent: deque[tuple[float, Frame]] = deque([(self._clock_s, small)])
+
+    def _decide(self, reason: str, change: _Change) -> GateDecision:
+        if reason:
+            self.frames_forwarded += 1
+            self._forwarded_s = self._clock_s
+        return GateDecision(
+            forward=bool(reason),
+            reason=reason,
+            score=change.score,
+            changed_fraction=change.fraction,
+            roi=self._roi(change) if change.fraction >= self._config.min_changed_fraction else None,
+            active=self._state is _State.ACTIVE,
+            camera_moving=self._state is _State.PANNING,
+        )
+
+    def _shrink(self, frame: Frame) -> Frame:
+        grey = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+        height, width = grey.shape[:2]
+        if width > self._config.analysis_width_px:
+            small_width = self._config.analysis_width_px
+            small_height = max(1, round(height * small_width / width))
+            grey = cv2.resize(grey, (small_width, small_height), interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.blur(grey, (5, 5)), dtype=np.uint8)
+
+    def _change(self, small: Frame, reference: NDArray[Any]) -> _Change:
+        gain, offset = _light(small, reference, self._config.pixel_threshold / 2)
+        expected = cv2.convertScaleAbs(reference, alpha=gain, beta=offset)
+        difference = cv2.absdiff(small, expected)
+        _, mask = cv2.threshold(difference, self._config.pixel_threshold, 255, cv2.THRESH_BINARY)
+        fraction = cv2.countNonZero(mask) / mask.size
+        return _Change(np.asarray(mask, dtype=np.uint8), fraction, float(cv2.mean(difference)[0]))
+
+    def _is_camera(self, now: _Change) -> bool:
+        """Tell a moving camera from a moving thing: nearly all textured cells change, from side to side."""
+        if now.fraction >= self._config.camera_changed_fraction:
+            return True
+        before = self._recent[0][1]
+        edges = cv2.morphologyEx(before, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+        _, edges = cv2.threshold(edges, _EDGE_LEVELS, 255, cv2.THRESH_BINARY)
+        textured = cv2.resize(edges, _GRID, interpolation=cv2.INTER_AREA) >= _CELL_SHARE
+        changed = cv2.resize(now.mask, _GRID, interpolation=cv2.INTER_AREA) >= _CELL_SHARE
+        both = textured & changed
+        wide = np.flatnonzero(textured.any(axis=0))
+        moved = np.flatnonzero(both.any(axis=0))
+        if moved.size == 0 or moved[0] > wide[0] + 1 or moved[-1] < wide[-1] - 1:
+            return False
+        return bool(moved[-1] - moved[0] >= _GRID[0] // 2 and both.sum() >= 0.6 * textured.sum())
+
+    def _roi(self, change: _Change) -> Roi:
+        core = cv2.erode(change.mask, np.ones((3, 3), np.uint8))
+        x, y, width, height = cv2.boundingRect(core if cv2.countNonZero(core) else change.mask)
+        rows, columns = change.mask.shape
+        scale_x, scale_y = self._frame_size[0] / columns, self._frame_size[1] / rows
+        # The blur and the erosion each move an edge by a pixel or two.
+        left, top = max(0, x - 2), max(0, y - 2)
+        right, bottom = min(columns, x + width + 2), min(rows, y + height + 2)
+        return (
+            int(left * scale_x),
+            int(top * scale_y),
+            int((right - left) * scale_x),
+            int((bottom - top) * scale_y),
+        )
+
+
+def _light(small: Frame, reference: NDArray[Any], tolerance: float) -> tuple[float, float]:
+    """Fit the change of light as gain and offset: Tukey's resistant line over every 25th pixel.
+
+    Medians of the darker and the brighter half leave out what moves, up to a half of each. Where something
+    larger moves, no change of light at all may explain more of the picture, and is then preferred.
+    """
+    before = reference[2::5, 2::5].ravel().astype(np.float32)
+    if before.size < 8:
+        return 1.0, 0.0
+    difference = small[2::5, 2::5].ravel() - before
+    order = np.argsort(before)
+    half = before.size // 2
+    dark, bright = order[:half], order[half:]
+    dark_level, bright_level = float(before[dark[half // 2]]), float(before[bright[half // 2]])
+    dark_change, bright_change = _median(difference[dark]), _median(difference[bright])
+    slope = 0.0
+    if bright_level - dark_level >= _MIN_CONTRAST:
+        slope = min(1.0, max(-0.5, (bright_change - dark_change) / (bright_level - dark_level)))
+    offset = (dark_change + bright_change - slope * (dark_level + bright_level)) / 2
+    unexplained = np.count_nonzero(np.abs(difference - slope * before - offset) > tolerance)
+    if np.count_nonzero(np.abs(difference) > tolerance) <= unexplained:
+        return 1.0, 0.0
+    return 1.0 + slope, offset
+
+
+def _median(values: NDArray[np.float32]) -> float:
+    return float(np.partition(values, values.size // 2)[values.size // 2])

@@ -1,0 +1,247 @@
+"""When the gate opens, what it tells apart, and what it must not fall for."""
+
+from dataclasses import fields
+
+import cv2
+import numpy as np
+import pytest
+
+from smolfusion_ros.errors import ConfigurationError, FrameError
+from smolfusion_ros.vision.gate import GateConfig, GateDecision, MotionGate
+from smolfusion_ros.vision.visit import SCRIPT, Visit
+
+FPS = 30
+
+
+def room(width: int = 640, height: int = 480, seed: int = 3) -> np.ndarray:
+    """A textured, still room as grey levels: boxes of every size on a slope of light."""
+    dice = np.random.default_rng(seed)
+    picture = np.tile(np.linspace(90, 150, width), (height, 1))
+    for _ in range(width * height // 6000):
+        x, y = dice.integers(0, width), dice.integers(0, height)
+        w, h = dice.integers(10, 90, 2)
+        picture[y : y + h, x : x + w] = dice.integers(50, 190)
+    return cv2.GaussianBlur(picture, (0, 0), 1.2)
+
+
+def noisy(picture: np.ndarray, sigma: float, index: int) -> np.ndarray:
+    noise = np.random.default_rng(index).normal(0, sigma, (*picture.shape, 3))
+    return (picture[:, :, None] + noise).clip(0, 255).astype(np.uint8)
+
+
+def grey(picture: np.ndarray) -> np.ndarray:
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def watch(gate: MotionGate, frames, start_s: float = 0.0, fps: float = FPS) -> list[GateDecision]:
+    return [gate.update(frame, start_s + index / fps) for index, frame in enumerate(frames)]
+
+
+def reasons(decisions: list[GateDecision]) -> list[str]:
+    return [decision.reason for decision in decisions if decision.forward]
+
+
+def with_square(picture: np.ndarray, x: int, y: int = 200, size: int = 80) -> np.ndarray:
+    changed = picture.copy()
+    changed[y : y + size, max(0, x) : max(0, x + size)] = 225
+    return changed
+
+
+@pytest.mark.parametrize("sigma", [2.0, 7.0])
+def test_still_scene_forwards_the_first_frame_alone(sigma):
+    still = room(320, 240)
+    frames = [noisy(still, sigma, index) for index in range(40)]
+    decisions = watch(MotionGate(), (frames[index % 40] for index in range(10 * FPS)))
+    assert reasons(decisions) == ["first"]
+    assert not any(decision.active or decision.roi for decision in decisions)
+
+
+def test_noise_of_a_frame_too_small_to_average_does_not_open_the_gate():
+    still = room(160, 120)
+    assert reasons(watch(MotionGate(), (noisy(still, 7.0, index) for index in range(5 * FPS)))) == ["first"]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 4])
+def test_a_visitor_is_seen_within_200_ms_when_entering_and_when_starting_to_wave(seed):
+    visit, gate = Visit(320, 240, seed=seed, noise_sigma=3.0), MotionGate()
+    clean = Visit(320, 240, seed=seed, noise_sigma=0.0)
+    empty = clean.frame_at(0.0)
+    first_seen_s = next(
+        index / FPS
+        for index in range(900)
+        if np.count_nonzero(np.abs(clean.frame_at(index / FPS).astype(int) - empty).max(axis=2) > 40)
+        > 0.01 * empty.shape[0] * empty.shape[1]
+    )
+    forwarded = {}
+    for index in range(int(13 * FPS)):
+        decision = gate.update(visit.frame_at(index / FPS), index / FPS)
+        if decision.forward:
+            forwarded[index / FPS] = decision.reason
+        assert not decision.camera_moving
+    entered_s = min(time_s for time_s in forwarded if time_s > 1)
+    waved_s = min(time_s for time_s in forwarded if time_s >= SCRIPT["waves"])
+    assert entered_s - first_seen_s <= 0.2
+    assert waved_s - SCRIPT["waves"] <= 0.2
+    assert forwarded[waved_s] == "motion"
+
+
+def test_a_visit_settles_once_after_each_thing_that_happens():
+    visit, gate = Visit(320, 240, seed=0), MotionGate()
+    settled = [
+        index / FPS
+        for index in range(23 * FPS)
+        if gate.update(visit.frame_at(index / FPS), index / FPS).reason == "settled"
+    ]
+    for step in ("stands", "smiles", "rests"):
+        assert len([time_s for time_s in settled if SCRIPT[step] < time_s < SCRIPT[step] + 1.5]) == 1
+    assert not [time_s for time_s in settled if SCRIPT["waves"] + 0.5 < time_s < SCRIPT["rests"]]
+
+
+def test_motion_is_forwarded_no_more_often_than_the_analysis_interval():
+    still, gate = room(), MotionGate(GateConfig(analysis_interval_s=0.5))
+    frames = [grey(still)] * 10 + [grey(with_square(still, 300 + int(60 * np.sin(index / 3)))) for index in range(90)]
+    forwarded = [index / FPS for index, decision in enumerate(watch(gate, frames)) if decision.reason == "motion"]
+    assert 5 <= len(forwarded) <= 7
+    assert min(np.diff(forwarded)) >= 0.5 - 1e-9
+
+
+def test_the_region_of_interest_holds_what_changed_in_full_frame_pixels():
+    still, gate = room(), MotionGate()
+    watch(gate, [grey(still)] * 5)
+    decision = watch(gate, [grey(with_square(still, 400))] * 3, 5 / FPS)[-1]
+    assert decision.reason == "motion"
+    x, y, width, height = decision.roi
+    assert 370 <= x <= 400 and 170 <= y <= 200
+    assert 480 <= x + width <= 510 and 280 <= y + height <= 310
+    assert 0.01 < decision.changed_fraction < 0.06
+
+
+def test_what_stays_becomes_background():
+    still, gate = room(), MotionGate()
+    watch(gate, [grey(still)] * 5)
+    after = watch(gate, [grey(with_square(still, 400))] * 60, 5 / FPS)
+    assert reasons(after) == ["motion", "settled"]
+    assert after[-1].changed_fraction == 0.0
+
+
+def test_flicker_and_exposure_of_the_whole_picture_do_not_open_the_gate():
+    still, gate = room(), MotionGate()
+    gain = [1 + 0.12 * np.sin(2.1 * index) for index in range(90)]
+    assert reasons(watch(gate, [grey(still * each) for each in gain])) == ["first"]
+    offset = [15 * np.sin(1.3 * index) for index in range(90)]
+    assert reasons(watch(MotionGate(), [grey(still + each) for each in offset])) == ["first"]
+
+
+def test_slow_change_of_light_in_one_corner_does_not_open_the_gate():
+    still = room(320, 240)
+    shade = np.tile(np.linspace(0, 1, 320), (240, 1))
+    frames = (grey(still - 25 * shade * index / 300) for index in range(300))
+    assert reasons(watch(MotionGate(), frames)) == ["first"]
+
+
+def test_motion_is_seen_while_the_light_flickers():
+    still, gate = room(), MotionGate()
+    frames = [grey(still * (1 + 0.1 * np.sin(2.1 * index))) for index in range(30)]
+    frames += [grey(with_square(still, 300 + 4 * index) * (1 + 0.1 * np.sin(2.1 * index))) for index in range(30)]
+    decisions = watch(gate, frames)
+    assert reasons(decisions[:30]) == ["first"]
+    assert "motion" in reasons(decisions[30:36])
+
+
+@pytest.mark.parametrize("speed_px", [3, 8, 20])
+def test_a_turning_camera_forwards_one_keyframe_when_it_settles(speed_px):
+    wide, gate = room(2200, 480), MotionGate()
+    starts = [0] * 15 + [speed_px * index for index in range(1, 61)] + [speed_px * 60] * 30
+    decisions = watch(gate, [grey(wide[:, x : x + 640]) for x in starts])
+    assert reasons(decisions[:15]) == ["first"]
+    assert reasons(decisions[15:75]) == []
+    assert reasons(decisions[75:]) == ["settled"]
+    assert sum(decision.camera_moving for decision in decisions[15:75]) > 50
+    assert not decisions[-1].camera_moving
+
+
+def test_a_person_crossing_a_still_room_is_no_turning_camera():
+    still = room()
+    frames = [grey(still)] * 10 + [grey(with_square(still, 12 * index - 200, 60, 200)) for index in range(60)]
+    decisions = watch(MotionGate(), frames)
+    assert not any(decision.camera_moving for decision in decisions)
+    assert "motion" in reasons(decisions)
+
+
+def test_a_still_scene_is_refreshed_when_told_to_and_only_then():
+    frame = grey(room(160, 120))
+    every_two = watch(MotionGate(GateConfig(refresh_interval_s=2.0)), [frame] * (9 * FPS))
+    assert reasons(every_two) == ["first", "refresh", "refresh", "refresh", "refresh"]
+    never = watch(MotionGate(GateConfig(refresh_interval_s=0.0)), [frame] * 50, fps=0.1)
+    assert reasons(never) == ["first"]
+
+
+def test_another_resolution_starts_afresh():
+    gate = MotionGate()
+    watch(gate, [grey(room())] * 5)
+    decision = gate.update(grey(room(320, 240)), 1.0)
+    assert (decision.forward, decision.reason) == (True, "first")
+    assert reasons(watch(gate, [grey(room(320, 240))] * 10, 1.0)) == []
+
+
+def test_a_clock_set_back_neither_opens_nor_blocks_the_gate():
+    still, gate = room(), MotionGate()
+    watch(gate, [grey(still)] * 10, 1000.0)
+    assert reasons(watch(gate, [grey(still)] * 10, 5.0)) == []
+    assert reasons(watch(gate, [grey(with_square(still, 300))] * 6, 5.4)) == ["motion"]
+
+
+def test_a_flash_of_a_single_frame_is_not_forwarded():
+    still = room()
+    frames = [grey(still)] * 10 + [grey(with_square(still, 300))] + [grey(still)] * 20
+    assert reasons(watch(MotionGate(), frames)) == ["first"]
+
+
+def test_colour_and_grey_frames_are_judged_alike():
+    still = grey(room())
+    moved = grey(with_square(room(), 300))
+    decisions = [
+        [gate.update(convert(frame), index / FPS).reason for index, frame in enumerate([still] * 5 + [moved] * 5)]
+        for gate, convert in (
+            (MotionGate(), lambda frame: frame),
+            (MotionGate(), lambda frame: cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)),
+        )
+    ]
+    assert decisions[0] == decisions[1]
+    assert "motion" in decisions[0]
+
+
+def test_frames_are_counted():
+    gate = MotionGate()
+    watch(gate, [grey(room())] * 7)
+    assert (gate.frames_seen, gate.frames_forwarded) == (7, 1)
+
+
+def test_settings_change_while_running():
+    still, gate = room(), MotionGate(GateConfig(min_changed_fraction=0.4))
+    watch(gate, [grey(still)] * 5)
+    assert reasons(watch(gate, [grey(with_square(still, 300))] * 3, 5 / FPS)) == []
+    gate.reconfigure(GateConfig())
+    assert reasons(watch(gate, [grey(with_square(still, 300))] * 4, 8 / FPS)) == ["motion"]
+    gate.reconfigure(GateConfig(analysis_width_px=80))
+    assert gate.update(grey(still), 1.0).reason == "first"
+
+
+def test_a_value_out_of_range_is_refused_with_the_value():
+    with pytest.raises(ConfigurationError, match=r"analysis_interval_s is -1"):
+        GateConfig(analysis_interval_s=-1)
+    with pytest.raises(ConfigurationError, match=r"pixel_threshold is nan"):
+        GateConfig(pixel_threshold=float("nan"))
+
+
+def test_every_setting_tells_its_range_and_meaning():
+    for field in fields(GateConfig):
+        assert set(field.metadata) == {"description", "min", "max"}
+        assert field.metadata["min"] <= field.default <= field.metadata["max"]
+
+
+def test_what_is_no_frame_is_refused():
+    with pytest.raises(FrameError, match="float32"):
+        MotionGate().update(np.zeros((4, 4, 3), np.float32), 0.0)
+    with pytest.raises(FrameError):
+        MotionGate().update(np.zeros((0, 4, 3), np.uint8), 0.0)
