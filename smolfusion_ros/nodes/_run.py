@@ -29,6 +29,9 @@ def run(make_node: Callable[[], Node]) -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        if rclpy.ok():  # else: a callback was at work when the context ended
+            raise
     finally:
         close = getattr(node, "close", None)
         if close is not None:

@@ -5,10 +5,8 @@ thing named, and hangs sides, colours, moods and gestures on them. Words it does
 nothing but the vocabularies' words can come out.
 """
 
-import json
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 from smolfusion_ros.vision import vocabulary as v
 from smolfusion_ros.vision.scene import MAX_OBJECTS, MAX_PERSONS, Person, SceneDescription, SceneObject
@@ -24,6 +22,8 @@ _AFTER_ONE = (
     *("on", "in", "at", "to", "is", "wearing", "with", "standing", "sitting", "holding"),
     *("waving", "smiling", "looking", "pointing"),
 )
+# Words after a "no" that it still denies.
+_NEGATION_REACH = 4
 _GAZE = re.compile(r"\b(?:at|toward|towards|facing|into) (?:the |a )?(?:camera|viewer|robot|photographer)\b")
 
 
@@ -48,7 +48,7 @@ def parse_caption(text: str) -> SceneDescription:
     objects: list[_Mention] = []
     cleaned = _QUOTED.sub(" ", text[:_MAX_CHARACTERS].lower()).replace("t-shirt", "tshirt")
     for sentence in re.split(r"[.;!?\n]", cleaned):
-        _read_sentence(sentence, persons, objects)
+        _Sentence(sentence, persons, objects).read()
     return SceneDescription(
         persons=tuple(_persons(persons))[:MAX_PERSONS],
         objects=tuple(dict.fromkeys(_object(each) for each in objects))[:MAX_OBJECTS],
@@ -57,98 +57,110 @@ def parse_caption(text: str) -> SceneDescription:
     )
 
 
-def parse_answer(text: str) -> SceneDescription:
-    """Read a schema-bound JSON answer (see ``questions``), or else a caption. Raises nothing."""
-    start, end = text.find("{"), text.rfind("}")
-    if 0 <= start < end:
-        try:
-            answer = json.loads(text[start : end + 1])
-        except (ValueError, RecursionError):
-            answer = None
-        if isinstance(answer, dict) and ("persons" in answer or "objects" in answer):
-            return _from_json(answer)
-    return parse_caption(text)
+class _Sentence:
+    """Walks one sentence's words; persons and objects carry over from the sentences before."""
 
+    def __init__(self, text: str, persons: list[_Mention], objects: list[_Mention]) -> None:
+        self._text = text
+        self._words = re.findall(r"[a-z]+(?:'[a-z]+)?|,", text)
+        self._persons, self._objects = persons, objects
+        self._person = persons[-1] if persons else None
+        self._here: list[_Mention] = []
+        # Said already, of something not named yet.
+        self._side = self._mood = self._colour = ""
+        self._count, self._definite, self._negated = 1, False, 0
 
-def _read_sentence(sentence: str, persons: list[_Mention], objects: list[_Mention]) -> None:
-    words = re.findall(r"[a-z]+(?:'[a-z]+)?|,", sentence)
-    here: list[_Mention] = []
-    waiting_side = waiting_mood = waiting_colour = ""
-    count, negated, definite = 1, 0, False
-    last_person = persons[-1] if persons else None
-    for at, word in enumerate(words):
-        negated = max(0, negated - 1)
+    def read(self) -> None:
+        for at, word in enumerate(self._words):
+            self._negated = max(0, self._negated - 1)
+            self._take(at, word)
+            if word in v.COLOUR_WORDS and not (word == "orange" and not _describes(self._words, at)):
+                self._colour = v.COLOUR_WORDS[word]
+        if self._person is not None and _GAZE.search(self._text):
+            self._person.engaged = True
+        _share_side(self._here)
+
+    def _take(self, at: int, word: str) -> None:
         if word in v.NEGATIONS:
-            negated = 4
+            self._negated = _NEGATION_REACH
         elif word == ",":
-            waiting_mood = waiting_colour = ""
+            self._mood = self._colour = ""
         elif word == "and":
-            waiting_colour = ""
+            self._colour = ""
         elif word in ("the", "this", "that", "his", "her", "their"):
-            definite = True
-        elif word in ("one", "other") and _is_one_of_several(words, at, persons):
-            group = persons[-1]
-            last_person = group
-            if group.count > 1:
-                group.count -= 1
-                last_person = _Mention("person")
-                persons.insert(len(persons) - 1, last_person)
-            here.append(last_person)
+            self._definite = True
+        elif word in ("one", "other") and _is_one_of_several(self._words, at, self._persons):
+            self._take_one_of_several()
         elif word in ("a", "an", "another", "one", "some"):
-            definite = False
+            self._definite = False
         elif word in v.NUMBERS:
-            count = v.NUMBERS[word]
-        elif word in v.POSITION_WORDS and _is_side(words, at):
-            side = v.POSITION_WORDS[word]
-            if here and not _opens_clause(words, at):
-                here[-1].sides.append(side)
-            else:
-                waiting_side = side
+            self._count = v.NUMBERS[word]
+        elif word in v.POSITION_WORDS and _is_side(self._words, at):
+            self._take_side(at, v.POSITION_WORDS[word])
         elif word in v.EXPRESSION_WORDS:
-            mood = v.EXPRESSION_WORDS[word]
-            if not negated and last_person is not None and not _names_person(words[at + 1 : at + 4]):
-                last_person.expression = mood
-            elif not negated:
-                waiting_mood = mood
+            self._take_mood(at, v.EXPRESSION_WORDS[word])
         elif word in v.GESTURE_WORDS:
-            if last_person is not None and not negated:
-                last_person.gesture = v.GESTURE_WORDS[word]
-                last_person.engaged |= last_person.gesture == "waving"
+            if self._person is not None and not self._negated:
+                self._person.gesture = v.GESTURE_WORDS[word]
+                self._person.engaged |= self._person.gesture == "waving"
         elif word in v.CLOTHING_WORDS:
-            if last_person is not None and not negated and not last_person.clothing:
-                last_person.clothing = f"{waiting_colour} {v.CLOTHING_WORDS[word]}".strip()
-            waiting_colour = ""
+            if self._person is not None and not self._negated and not self._person.clothing:
+                self._person.clothing = f"{self._colour} {v.CLOTHING_WORDS[word]}".strip()
+            self._colour = ""
         elif word in v.ONE_PERSON_WORDS or word in v.MANY_PERSON_WORDS or word in v.PRONOUNS:
-            known = persons[-1] if persons and (definite or word in v.PRONOUNS) else None
-            if not negated and (known is not None or word not in v.PRONOUNS):
-                many = word in v.MANY_PERSON_WORDS
-                last_person = known or _Mention("person", count=max(count, 2) if many else 1, several=many)
-                if known is None:
-                    persons.append(last_person)
-                here.append(last_person)
-                last_person.expression = waiting_mood or last_person.expression
-                if waiting_side:
-                    last_person.sides.append(waiting_side)
-                waiting_side = waiting_mood = ""
-            count, definite, waiting_colour = 1, False, ""
-        elif word in v.OBJECT_WORDS and not _is_modifier(words, at):
-            label = v.OBJECT_WORDS[word]
-            known = next((o for o in objects if o.label == label), None) if definite else None
-            if not negated:
-                thing = known or _Mention(label)
-                if known is None:
-                    objects.append(thing)
-                here.append(thing)
-                thing.colour = thing.colour or waiting_colour
-                if waiting_side:
-                    thing.sides.append(waiting_side)
-                    waiting_side = ""
-            count, definite, waiting_colour = 1, False, ""
-        if word in v.COLOUR_WORDS and not (word == "orange" and not _describes(words, at)):
-            waiting_colour = v.COLOUR_WORDS[word]
-    if last_person is not None and _GAZE.search(sentence):
-        last_person.engaged = True
-    _share_side(here)
+            self._take_person(word)
+        elif word in v.OBJECT_WORDS and not _is_modifier(self._words, at):
+            self._take_object(v.OBJECT_WORDS[word])
+
+    def _take_one_of_several(self) -> None:
+        group = self._person = self._persons[-1]
+        if group.count > 1:
+            group.count -= 1
+            self._person = _Mention("person")
+            self._persons.insert(len(self._persons) - 1, self._person)
+        self._here.append(self._person)
+
+    def _take_side(self, at: int, side: str) -> None:
+        if self._here and not _opens_clause(self._words, at):
+            self._here[-1].sides.append(side)
+        else:
+            self._side = side
+
+    def _take_mood(self, at: int, mood: str) -> None:
+        if self._negated:
+            return
+        if self._person is not None and not _names_person(self._words[at + 1 : at + 4]):
+            self._person.expression = mood
+        else:
+            self._mood = mood
+
+    def _take_person(self, word: str) -> None:
+        pronoun = word in v.PRONOUNS
+        known = self._persons[-1] if self._persons and (self._definite or pronoun) else None
+        if not self._negated and (known is not None or not pronoun):
+            many = word in v.MANY_PERSON_WORDS
+            count = max(self._count, 2) if many else 1
+            self._person = known or _Mention("person", count=count, several=many)
+            self._name(self._person, self._persons, new=known is None)
+            self._person.expression = self._mood or self._person.expression
+            self._mood = ""
+        self._count, self._definite, self._colour = 1, False, ""
+
+    def _take_object(self, label: str) -> None:
+        known = next((each for each in self._objects if each.label == label), None) if self._definite else None
+        if not self._negated:
+            thing = known or _Mention(label)
+            self._name(thing, self._objects, new=known is None)
+            thing.colour = thing.colour or self._colour
+        self._count, self._definite, self._colour = 1, False, ""
+
+    def _name(self, mention: _Mention, among: list[_Mention], new: bool) -> None:
+        if new:
+            among.append(mention)
+        self._here.append(mention)
+        if self._side:
+            mention.sides.append(self._side)
+            self._side = ""
 
 
 def _share_side(here: list[_Mention]) -> None:
@@ -233,43 +245,3 @@ def _persons(mentions: list[_Mention]) -> list[Person]:
 
 def _object(mention: _Mention) -> SceneObject:
     return SceneObject(mention.label, mention.colour, mention.sides[0] if mention.sides else "unknown")
-
-
-def _from_json(answer: dict[str, Any]) -> SceneDescription:
-    persons = []
-    for item in _items(answer, "persons"):
-        garment = v.CLOTHING_WORDS.get(_text(item, "clothing").replace("t-shirt", "tshirt").split(" ")[-1], "")
-        colour = v.COLOUR_WORDS.get(_text(item, "clothing_colour"), "") if garment else ""
-        gesture = _one_of(_text(item, "gesture"), v.GESTURES, v.GESTURE_WORDS)
-        persons.append(
-            Person(
-                position=_one_of(_text(item, "position"), v.POSITIONS, v.POSITION_WORDS),
-                expression=_one_of(_text(item, "expression"), v.EXPRESSIONS, v.EXPRESSION_WORDS),
-                gesture=gesture,
-                clothing=f"{colour} {garment}".strip(),
-                engaged=item.get("looking_at_camera") is True or gesture == "waving",
-            )
-        )
-    objects = []
-    for item in _items(answer, "objects"):
-        label = v.OBJECT_WORDS.get(_text(item, "label"))
-        if label is not None:
-            position = _one_of(_text(item, "position"), v.POSITIONS, v.POSITION_WORDS)
-            objects.append(SceneObject(label, v.COLOUR_WORDS.get(_text(item, "colour"), ""), position))
-    scene = SceneDescription(tuple(persons[:MAX_PERSONS]), tuple(objects[:MAX_OBJECTS]), "vlm")
-    summary = f"{len(scene.persons) or 'no'} person(s), {len(scene.objects) or 'no'} object(s) visible."
-    return SceneDescription(scene.persons, scene.objects, "vlm", summary)
-
-
-def _items(answer: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    found = answer.get(key)
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-
-
-def _text(item: dict[str, Any], key: str) -> str:
-    found = item.get(key)
-    return found.strip().lower() if isinstance(found, str) else ""
-
-
-def _one_of(word: str, allowed: tuple[str, ...], synonyms: dict[str, str]) -> str:
-    return word if word in allowed else synonyms.get(word, "unknown")

@@ -5,7 +5,7 @@ from typing import Any
 
 from smolfusion_ros.errors import ConfigurationError
 from smolfusion_ros.vision import vocabulary
-from smolfusion_ros.vision.captions import parse_answer
+from smolfusion_ros.vision.answers import parse_answer
 from smolfusion_ros.vision.scene import SceneDescription
 
 

@@ -174,7 +174,7 @@ def _words(*words: str) -> str:
 
 
 def _tokens(part: str) -> int:
-    """Count the tokens a part takes: each word is one in SmolLM2's and Qwen3's size of vocabulary, or as told."""
+    """Count a part's tokens: one a word in SmolLM2's tokenizer, but for the few measured otherwise."""
     return sum(_LONG_WORDS.get(word, 1) for word in part.split())
 
 

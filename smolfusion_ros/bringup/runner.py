@@ -1,0 +1,145 @@
+"""Runs the whole stack without ``ros2 launch``: ``python -m smolfusion_ros.bringup --profile embedded``.
+
+Circus keeps the processes: it starts what dies again, and ends everything on Ctrl-C or SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from circus import get_arbiter
+
+from smolfusion_ros.bringup.paths import manifest_path
+from smolfusion_ros.bringup.profile import ROLES, Profile, load_profile
+from smolfusion_ros.bringup.stack import NODES, Options, Process, describe, environment
+from smolfusion_ros.errors import SmolFusionError
+from smolfusion_ros.llama.manifest import load_manifest
+
+GRACE_S = 5.0
+CHECK_INTERVAL_S = 0.5
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0 after Ctrl-C or SIGTERM, 2 if the stack cannot be started (the reason goes to stderr)."""
+    arguments = _parser().parse_args(argv)
+    options = Options(**{key: value for key, value in vars(arguments).items() if key != "profile"})
+    try:
+        profile = load_profile(arguments.profile)
+        processes = describe(profile, arguments.profile, options)
+        if options.start_backends:
+            _check_models(profile)
+    except SmolFusionError as error:
+        print(f"cannot start: {error}", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="smolfusion-") as directory:
+        arbiter = get_arbiter(
+            [_watcher(process, options) for process in processes],
+            controller=f"ipc://{directory}/control",
+            pubsub_endpoint=f"ipc://{directory}/events",
+            check_delay=CHECK_INTERVAL_S,
+            loglevel="error",
+        )
+        # While it stops, circus' own periodic check logs that it may not interfere.
+        logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
+        arbiter.start()
+    return 0
+
+
+class PrefixedOutput:
+    """Circus stream: each line goes to stdout behind the process's name."""
+
+    def __init__(self, name: str, width: int) -> None:
+        self._prefix = f"{name:<{width}} | "
+        self._rest = ""
+
+    def __call__(self, data: dict[str, Any]) -> None:
+        lines = (self._rest + data["data"].decode(errors="replace")).split("\n")
+        self._rest = lines.pop()
+        for line in lines:
+            print(f"{self._prefix}{line}", flush=True)
+
+    def close(self) -> None:
+        if self._rest:
+            print(f"{self._prefix}{self._rest}", flush=True)
+        self._rest = ""
+
+
+def _check_models(profile: Profile) -> None:
+    """Fail once, here, rather than in every restart of a backend."""
+    manifest = load_manifest(manifest_path())
+    for role in ROLES:
+        backend = profile.backend(role)
+        if not backend.is_remote:
+            manifest.resolve(backend.model, role)
+
+
+def _watcher(process: Process, options: Options) -> dict[str, Any]:
+    stream = {"stream": PrefixedOutput(process.name, max(len(name) for name in (*NODES, "video_source")))}
+    return {
+        "name": process.name,
+        "cmd": sys.executable,
+        "args": command(process, options)[1:],
+        "env": {**os.environ, **environment()},
+        "respawn": True,
+        "max_retry": -1,
+        "graceful_timeout": GRACE_S,
+        "stdout_stream": stream,
+        "stderr_stream": stream,
+    }
+
+
+def command(process: Process, options: Options) -> list[str]:
+    """The command line of one process, run by this Python."""
+    line = [sys.executable, "-m", _module(process.executable), *process.arguments]
+    if not process.is_node:
+        return line
+    line += ["--ros-args", "-r", f"__ns:={options.namespace}", "--log-level", options.log_level]
+    for source, target in process.remappings:
+        line += ["-r", f"{source}:={target}"]
+    for name, value in process.parameters.items():
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        line += ["-p", f"{name}:={text}"]
+    if options.params_file:
+        line += ["--params-file", options.params_file]
+    return line
+
+
+def _module(executable: str) -> str:
+    if executable == "backend":
+        return "smolfusion_ros.bringup.backend"
+    return f"smolfusion_ros.nodes.{executable}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    defaults = Options()
+    parser = argparse.ArgumentParser(prog="run_stack", description="Run the whole stack without ros2 launch.")
+    parser.add_argument("--profile", default="embedded", help="name in config/profiles, or a YAML file")
+    parser.add_argument("--namespace", default=defaults.namespace, help="prefix of all ROS names")
+    parser.add_argument("--image-topic", default=defaults.image_topic, help="the camera's topic")
+    parser.add_argument("--image-transport", default="raw", choices=("raw", "compressed"))
+    parser.add_argument("--video", default="", help="rendered:visit, a video file or a camera device to publish")
+    parser.add_argument("--nodes", default=NODES, type=_names, help="comma-separated; all by default")
+    parser.add_argument("--no-backends", dest="start_backends", action="store_false", help="they run already")
+    parser.add_argument("--provider", default="", help="llama-server, xllamacpp or llama-cpp-python")
+    parser.add_argument("--log-level", default=defaults.log_level)
+    parser.add_argument("--params-file", default="", type=_path, help="ROS parameters that win over the profile's")
+    return parser
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _path(text: str) -> str:
+    return str(Path(text).absolute()) if text else ""
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
