@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Callable
 
@@ -33,6 +34,8 @@ def run(make_node: Callable[[], Node]) -> int:
         if rclpy.ok():  # else: a callback was at work when the context ended
             raise
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # a launcher's second signal must not interrupt the tidying up
         close = getattr(node, "close", None)
         if close is not None:
             close()
