@@ -1,4 +1,6 @@
 # Source this to use the stack that scripts/setup built: puts .venv, ROS 2 and the package on the paths.
+_nounset=$(set +o | grep nounset)
+set +u # colcon's script reads variables that are not set
 _root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 _venv="$_root/.venv"
 # A ROS installation that is sourced already would be mixed with the wheels'.
@@ -17,4 +19,5 @@ if [ -f "$_root/.workspace/install/local_setup.sh" ]; then
   COLCON_CURRENT_PREFIX="$_root/.workspace/install"
   . "$_root/.workspace/install/local_setup.sh"
 fi
-unset _root _venv _libs
+eval "$_nounset"
+unset _root _venv _libs _nounset

@@ -6,6 +6,8 @@ Circus keeps the processes: it starts what dies again, and ends everything on Ct
 from __future__ import annotations
 
 import argparse
+import codecs
+import json
 import logging
 import os
 import sys
@@ -29,8 +31,8 @@ CHECK_INTERVAL_S = 0.5
 def main(argv: Sequence[str] | None = None) -> int:
     """0 after Ctrl-C or SIGTERM, 2 if the stack cannot be started (the reason goes to stderr)."""
     arguments = _parser().parse_args(argv)
-    options = Options(**{key: value for key, value in vars(arguments).items() if key != "profile"})
     try:
+        options = Options(**{key: value for key, value in vars(arguments).items() if key != "profile"})
         profile = load_profile(arguments.profile)
         processes = describe(profile, arguments.profile, options)
         if options.start_backends:
@@ -58,9 +60,10 @@ class PrefixedOutput:
     def __init__(self, name: str, width: int) -> None:
         self._prefix = f"{name:<{width}} | "
         self._rest = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a read may end within a character
 
     def __call__(self, data: dict[str, Any]) -> None:
-        lines = (self._rest + data["data"].decode(errors="replace")).split("\n")
+        lines = (self._rest + self._decoder.decode(data["data"])).split("\n")
         self._rest = lines.pop()
         for line in lines:
             print(f"{self._prefix}{line}", flush=True)
@@ -104,8 +107,8 @@ def command(process: Process, options: Options) -> list[str]:
     for source, target in process.remappings:
         line += ["-r", f"{source}:={target}"]
     for name, value in process.parameters.items():
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        line += ["-p", f"{name}:={text}"]
+        # Text is quoted, or ROS would read the camera "0" as a number.
+        line += ["-p", f"{name}:={json.dumps(value, ensure_ascii=False)}"]
     if options.params_file:
         line += ["--params-file", options.params_file]
     return line

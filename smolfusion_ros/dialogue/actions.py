@@ -7,6 +7,7 @@ the grammar that constrains decoding (``grammar.py``) and the list in the prompt
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ UNITS = {"m": LENGTH_UNITS, "deg": ANGLE_UNITS}
 PRIORITIES = {"low": 0, "normal": 100, "stop": 255}
 KINDS = ("choice", "target", "noun", "quantity")
 MAX_NOUN_LENGTH = 32
+_LARGEST = sys.float_info.max  # math.isfinite fails on integers that are larger
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,10 @@ class Argument:
             raise ConfigurationError(f"argument {self.name}: kind {self.kind!r} is not one of {', '.join(KINDS)}")
         if self.kind == "choice" and not self.values:
             raise ConfigurationError(f"argument {self.name}: a choice needs values")
+        for value in self.values:
+            # YAML 1.1 reads a bare on, off, yes or no as a truth value.
+            if not isinstance(value, str) or value != " ".join(value.lower().split()):
+                raise ConfigurationError(f"argument {self.name}: value {value!r} is not a word in lower case")
         if self.kind == "quantity":
             if self.unit not in UNITS:
                 raise ConfigurationError(f"argument {self.name}: unit {self.unit!r} is not one of {', '.join(UNITS)}")
@@ -78,7 +84,7 @@ class Argument:
             raise CommandError(f"{self.name} {value!r} is not one of {', '.join(self.values)}")
         if not word or len(word) > MAX_NOUN_LENGTH:
             raise CommandError(f"{self.name} must have 1 to {MAX_NOUN_LENGTH} characters, not {len(word)}")
-        if self.kind != "choice" and not all(char.isalpha() or char in " -" for char in word):
+        if self.kind != "choice" and not (word[0].isalpha() and all(char.isalpha() or char in " -" for char in word)):
             raise CommandError(f"{self.name} {value!r} is not a noun")
         return word
 
@@ -86,7 +92,7 @@ class Argument:
         if not isinstance(value, Mapping) or set(value) != {"value", "unit"}:
             raise CommandError(f"{self.name} is {value!r}, not a {{value, unit}} pair")
         number, unit = value["value"], value["unit"]
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not abs(number) <= _LARGEST:
             raise CommandError(f"{self.name} has the value {number!r}, not a number")
         factor = UNITS[self.unit].get(unit) if isinstance(unit, str) else None
         if factor is None:
@@ -219,14 +225,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
     if not isinstance(document, dict):
         raise ConfigurationError(f"{path}: not a mapping")
     return document
 
 
-def _action(path: Path, name: str, entry: Mapping[str, Any]) -> Action:
+def _action(path: Path, name: str, entry: object) -> Action:
+    if not isinstance(entry, Mapping):
+        raise ConfigurationError(f"{path}: {name}: {entry!r} is not a mapping")
     known = {"description", "arguments", "priority", "needs", "max_scene_age_s", "cooldown_s", "lifetime_s"}
     unknown = set(entry) - known
     if unknown:
@@ -238,22 +246,23 @@ def _action(path: Path, name: str, entry: Mapping[str, Any]) -> Action:
     if entry.get("needs") not in (None, "person"):
         raise ConfigurationError(f"{path}: {name}: needs {entry['needs']!r}; only `person` is known")
     try:
-        arguments = tuple(_argument(key, value) for key, value in entry.get("arguments", {}).items())
-    except (ConfigurationError, TypeError, ValueError) as error:
+        return Action(
+            name=name,
+            description=str(entry.get("description", name)),
+            arguments=tuple(_argument(key, value) for key, value in (entry.get("arguments") or {}).items()),
+            priority=PRIORITIES[entry.get("priority", "normal")],
+            needs_person=entry.get("needs") == "person",
+            max_scene_age_s=float(entry.get("max_scene_age_s", 0.0)),
+            cooldown_s=float(entry.get("cooldown_s", 0.0)),
+            lifetime_s=float(entry.get("lifetime_s", 10.0)),
+        )
+    except (ConfigurationError, AttributeError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{path}: {name}: {error}") from error
-    return Action(
-        name=name,
-        description=str(entry.get("description", name)),
-        arguments=arguments,
-        priority=PRIORITIES[entry.get("priority", "normal")],
-        needs_person=entry.get("needs") == "person",
-        max_scene_age_s=float(entry.get("max_scene_age_s", 0.0)),
-        cooldown_s=float(entry.get("cooldown_s", 0.0)),
-        lifetime_s=float(entry.get("lifetime_s", 10.0)),
-    )
 
 
-def _argument(name: str, entry: Mapping[str, Any]) -> Argument:
+def _argument(name: str, entry: object) -> Argument:
+    if not isinstance(entry, Mapping):
+        raise ConfigurationError(f"argument {name}: {entry!r} is not a mapping")
     low, high = entry.get("range", (0.0, 0.0))
     return Argument(
         name=name,

@@ -111,9 +111,7 @@ class AnswerWriter:
         return (*answer.turn_ids, *await self._ids(_tail(text))) if answer.prompt_ids else ()
 
     async def _ids(self, pieces: Sequence[Piece]) -> tuple[int, ...]:
-        parts = await asyncio.gather(
-            *(self._model.tokenize(piece.text, special=piece.special) for piece in pieces)
-        )
+        parts = await asyncio.gather(*(self._model.tokenize(piece.text, special=piece.special) for piece in pieces))
         return tuple(token for part in parts for token in part)
 
     def _chunks(self, answer: Answer, conversation: Conversation) -> AsyncIterator[Chunk]:

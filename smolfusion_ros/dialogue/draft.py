@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from time import monotonic
 from typing import Any
 
@@ -73,15 +73,14 @@ class Draft:
         self.said += delta
         self._listener.on_text(self.id, self.session_id, delta)
 
-    def command(
-        self, written: dict[str, Any], catalogue: Catalogue, policy: CommandPolicy, scene: SceneContext
-    ) -> None:
+    def command(self, written: object, catalogue: Catalogue, policy: CommandPolicy, scene: SceneContext) -> None:
         """Check a command; publish it or keep the reason why not."""
         try:
             command = catalogue.command(written)
             policy.admit(command, scene.situation)
         except CommandError as error:
-            self._rejected.append(f"{written.get('name', '?')}: {error}")
+            name = written.get("name", "?") if isinstance(written, Mapping) else "?"
+            self._rejected.append(f"{name}: {error}")
             return
         issued = IssuedCommand(new_id(), self.session_id, command, self.source, scene.stamp_ns)
         self._commands.append(issued)

@@ -99,11 +99,14 @@ class DialogueEngine:
             raise BusyError(f"{len(self._drafts)} turns are waiting for the language model")
         self._drafts[draft.id] = draft
         try:
-            while (previous := self._running.get(session)) is not None:
-                previous.interrupt()
-                await previous.finished.wait()
-            self._running[session] = draft
-            await draft.run(self._answer(draft), self.limits.deadline_s)
+            try:
+                while (previous := self._running.get(session)) is not None:
+                    previous.interrupt()
+                    await previous.finished.wait()
+                self._running[session] = draft
+                await draft.run(self._answer(draft), self.limits.deadline_s)
+            except asyncio.CancelledError:  # while it was waiting for the one before it
+                draft.interrupted = True
             if draft.error and not draft.said and not draft.interrupted:
                 draft.source = "canned"
                 draft.speak(self._layout.persona.canned_unavailable)

@@ -12,7 +12,9 @@ from typing import Any
 from smolfusion_ros.dialogue.actions import UNITS, Action, Argument, Catalogue
 
 ANSWER_OPENING = '{"say": "'
-MAX_SAY_CHARACTERS = 160
+MAX_SENTENCES = 2
+MAX_SENTENCE_CHARACTERS = 90
+MAX_SAY_CHARACTERS = MAX_SENTENCES * (MAX_SENTENCE_CHARACTERS + 2)
 MAX_COMMANDS = 4
 
 
@@ -25,11 +27,13 @@ def answer_grammar(catalogue: Catalogue) -> str:
     separator, opening = _literal('", "commands": ['), _literal('{"name": "')
     rules = {
         "root": f'say {separator} (command (", " command){{0,{MAX_COMMANDS - 1}}})? "]}}"',
-        "say": f'[^"\\\\\\x00-\\x1F]{{1,{MAX_SAY_CHARACTERS}}}',
+        "say": f'sentence (" " sentence){{0,{MAX_SENTENCES - 1}}}',
+        # Small models repeat themselves: whole sentences, and few, are all they may say.
+        "sentence": f'[^"\\\\\\x00-\\x1F.!?]{{1,{MAX_SENTENCE_CHARACTERS}}} [.!?]',
         "command": f'{opening} ({" | ".join(calls)}) "}}"',
         **calls,
         "noun": '"\\"" [a-z] [a-z -]{0,30} "\\""',
-        "number": '[0-9]{1,4} ("." [0-9]{1,2})?',
+        "number": '("0" | [1-9] [0-9]{0,3}) ("." [0-9]{1,2})?',
     }
     for unit, factors in UNITS.items():
         rules[f"unit-{unit}"] = " | ".join(_literal(name) for name in factors)
@@ -58,12 +62,24 @@ def _literal(text: str) -> str:
 
 
 def _call(action: Action) -> str:
-    parts = [_literal(f'{action.name}", "arguments": {{')]
-    for index, argument in enumerate(action.arguments):
-        key = f'"{argument.spoken_name}": '
-        body = f"{_literal(', ' + key if index else key)} {_value(argument)}"
-        parts.append(f"({body})?" if argument.optional else body)
-    return " ".join([*parts, '"}"'])
+    opening = _literal(f'{action.name}", "arguments": {{')
+    return " ".join(part for part in (opening, _pairs(action.arguments, first=True), '"}"') if part)
+
+
+def _pairs(arguments: tuple[Argument, ...], *, first: bool) -> str:
+    """The arguments in order; what follows one that may be left out begins with a comma only if it is there."""
+    if not arguments:
+        return ""
+    head, rest = arguments[0], arguments[1:]
+    key = f'"{head.spoken_name}": '
+    pair = f"{_literal(key if first else ', ' + key)} {_value(head)}"
+    following = _pairs(rest, first=False)
+    if not head.optional:
+        return f"{pair} {following}".rstrip()
+    if not first:
+        return f"({pair})? {following}".rstrip()
+    without = _pairs(rest, first=True)
+    return f"({pair} {following} | {without})" if without else f"({pair})?"
 
 
 def _value(argument: Argument) -> str:

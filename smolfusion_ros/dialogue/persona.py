@@ -51,7 +51,7 @@ class Persona:
                 default_language=str(document.get("default_language", "en")),
                 examples=examples,
             )
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise ConfigurationError(f"{path}: missing or wrong: {error}") from error
         except CommandError as error:
             raise ConfigurationError(f"{path}: examples: {error}") from error

@@ -20,7 +20,7 @@ class Update:
     """What one piece of the answer brought."""
 
     say: str = ""
-    commands: tuple[dict[str, Any], ...] = ()
+    commands: tuple[Any, ...] = ()
 
 
 class ReplyStream:
@@ -33,7 +33,7 @@ class ReplyStream:
     def __init__(self, opened: str = ANSWER_OPENING) -> None:
         self._text = ""
         self._say = ""
-        self._found: list[dict[str, Any]] = ijson.sendable_list()
+        self._found: list[Any] = ijson.sendable_list()
         self._commands = ijson.items_coro(self._found, "commands.item", use_float=True)
         self._broken = False
         if opened:
@@ -51,13 +51,14 @@ class ReplyStream:
 
     @property
     def complete(self) -> bool:
-        """The text is a whole answer."""
-        return _is_json(self._text)
+        """The text is a whole answer, with speech."""
+        answer = _parsed(self._text)
+        return isinstance(answer, dict) and isinstance(answer.get("say"), str)
 
     @property
     def speaking(self) -> bool:
         """The text ends inside the speech."""
-        return _is_json(self._text + '"}')
+        return _parsed(self._text + '"}') is not None
 
     def feed(self, text: str) -> Update:
         """Take the next piece of the answer; what is not valid JSON brings nothing."""
@@ -78,20 +79,19 @@ class ReplyStream:
         delta, self._say = said[len(self._say) :], said
         return delta
 
-    def _new_commands(self, text: str) -> tuple[dict[str, Any], ...]:
+    def _new_commands(self, text: str) -> tuple[Any, ...]:
         if not self._broken:
             try:
                 self._commands.send(text.encode())
-            except (ijson.JSONError, StopIteration):
+            except (ijson.JSONError, StopIteration, UnicodeEncodeError):
                 self._broken = True
         commands = tuple(self._found)
         del self._found[:]
         return commands
 
 
-def _is_json(text: str) -> bool:
+def _parsed(text: str) -> Any:
     try:
-        jiter.from_json(text.encode())
+        return jiter.from_json(text.encode())
     except ValueError:
-        return False
-    return True
+        return None

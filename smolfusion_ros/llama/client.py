@@ -135,7 +135,11 @@ class LlamaClient:
         if special and key in self._token_cache:
             return self._token_cache[key]
         body = {"content": text, "add_special": False, "parse_special": special}
-        ids = tuple((await self._post("/tokenize", body))["tokens"])
+        answer = await self._post("/tokenize", body)
+        try:
+            ids = tuple(int(token) for token in answer["tokens"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise BackendError(f"{self._http.base_url} gave no tokens: {str(answer)[:200]}") from error
         if special:
             self._token_cache[key] = ids
         return ids
@@ -201,8 +205,8 @@ class LlamaClient:
         answer = await self._post("/v1/chat/completions", body)
         try:
             text = answer["choices"][0]["message"]["content"] or ""
-            return VisionAnswer(text.strip(), int(answer.get("usage", {}).get("prompt_tokens", 0)))
-        except (KeyError, IndexError, TypeError) as error:
+            return VisionAnswer(text.strip(), int((answer.get("usage") or {}).get("prompt_tokens", 0)))
+        except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise BackendError(f"{self._http.base_url} gave no answer: {str(answer)[:200]}") from error
 
     async def _chat_body(
@@ -232,14 +236,14 @@ class LlamaClient:
     async def _post(self, path: str, body: Mapping[str, Any]) -> Any:
         async with self._translated_errors():
             answer = await self._http.post(path, json=body)
-        _check(answer, answer.text)
-        return answer.json()
+            _check(answer, answer.text)
+            return answer.json()
 
     async def _events(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
         async with self._translated_errors(), self._http.stream("POST", path, json=body) as answer:
             if answer.status_code != 200:
                 _check(answer, (await answer.aread()).decode(errors="replace"))
-            async for line in answer.aiter_lines():
+            async for line in _lines(answer):
                 if not line.startswith("data: ") or line == "data: [DONE]":
                     continue
                 event = json.loads(line[6:])
@@ -251,13 +255,30 @@ class LlamaClient:
     async def _translated_errors(self) -> AsyncIterator[None]:
         try:
             yield
+        except BackendUnavailableError:
+            self._forget()
+            raise
         except httpx.HTTPError as error:
-            self._capabilities = None
-            self._token_cache.clear()
+            self._forget()
             what = str(error) or type(error).__name__
             raise BackendUnavailableError(f"{self._http.base_url}: {what}") from error
         except ValueError as error:
             raise BackendError(f"{self._http.base_url}: not JSON: {error}") from error
+
+    def _forget(self) -> None:
+        self._capabilities = None
+        self._token_cache.clear()
+
+
+async def _lines(answer: httpx.Response) -> AsyncIterator[str]:
+    """Lines of an event stream; httpx's own also end at U+2028 and the like, which JSON may hold."""
+    rest = b""
+    async for data in answer.aiter_bytes():
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            yield line.rstrip(b"\r").decode()
+    if rest:
+        yield rest.decode()
 
 
 def _check(answer: httpx.Response, text: str) -> None:

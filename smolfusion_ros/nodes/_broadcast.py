@@ -76,7 +76,5 @@ class TurnBroadcast:
         self._broadcast.turn(record, self._begun, self.commands)
 
     def _publish(self, turn_id: str, session_id: str, delta: str, **fields: bool) -> None:
-        self._broadcast.reply(
-            turn_id=turn_id, session_id=session_id, delta=delta, sequence=self._sequence, **fields
-        )
+        self._broadcast.reply(turn_id=turn_id, session_id=session_id, delta=delta, sequence=self._sequence, **fields)
         self._sequence += 1

@@ -127,9 +127,7 @@ def turn_message(record: TurnRecord, stamp: Time, commands: Iterable[ActionComma
         source=record.source,
         interrupted=record.interrupted,
         error=record.error,
-        stages=[
-            StageTime(name=name, duration=duration_message(seconds)) for name, seconds in record.stages_s.items()
-        ],
+        stages=[StageTime(name=name, duration=duration_message(seconds)) for name, seconds in record.stages_s.items()],
         prompt_tokens=record.prompt_tokens,
         evaluated_tokens=record.evaluated_tokens,
         answer_tokens=record.answer_tokens,

@@ -11,9 +11,7 @@ SENSOR = QoSProfile(
 )
 KEYFRAME = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 # The newest value reaches those that come later.
-LATCHED = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 TURN = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 COMMAND = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
 UTTERANCE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)

@@ -5,17 +5,26 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from smolfusion_ros.errors import CommandError
 from smolfusion_ros.dialogue.engine import RememberedTurn
 from smolfusion_ros.dialogue.prompt import PromptLayout
+from smolfusion_ros.errors import CommandError
 from smolfusion_ros.memory.store import StoredTurn
 from smolfusion_ros.msg import ActionCommand, StageTime, Turn
 from smolfusion_ros.nodes._messages import duration_message, stamp_ns, time_message
 
-_PLAIN = (
-    "heard said scene rejected source interrupted error prompt_tokens evaluated_tokens answer_tokens".split()
-)
-_COMMAND = "id name arguments_json source priority target_track_id".split()
+_PLAIN = [
+    "heard",
+    "said",
+    "scene",
+    "rejected",
+    "source",
+    "interrupted",
+    "error",
+    "prompt_tokens",
+    "evaluated_tokens",
+    "answer_tokens",
+]
+_COMMAND = ["id", "name", "arguments_json", "source", "priority", "target_track_id"]
 
 
 def stored_turn(turn: Turn) -> StoredTurn:

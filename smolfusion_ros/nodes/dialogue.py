@@ -95,9 +95,7 @@ class DialogueNode(Node):
         self.create_subscription(
             Bool, "emergency_stop", self._on_emergency_stop, _qos.LATCHED, callback_group=stop_group
         )
-        self.create_service(
-            Trigger, "reset_emergency_stop", self._on_reset_emergency_stop, callback_group=stop_group
-        )
+        self.create_service(Trigger, "reset_emergency_stop", self._on_reset_emergency_stop, callback_group=stop_group)
         waiting_group = ReentrantCallbackGroup()
         self._history = self.create_client(GetHistory, "get_history", callback_group=waiting_group)
         self.create_service(Chat, "chat", self._on_chat, callback_group=waiting_group)

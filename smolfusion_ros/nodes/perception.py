@@ -54,9 +54,7 @@ class PerceptionNode(Node):
         config: PerceptionConfig = Parameters(self, PerceptionConfig()).value
         self._vlm = LlamaClient(config.vlm_url, model=config.vlm_model, timeout_s=config.vlm_timeout_s)
         faces = FaceDetector(config.face_model or None)
-        self._perceiver = Perceiver(
-            self._ask, question_set(config.questions), faces, hfov_rad=config.hfov_rad
-        )
+        self._perceiver = Perceiver(self._ask, question_set(config.questions), faces, hfov_rad=config.hfov_rad)
         self._newest: CompressedImage | None = None
         self._arrived = asyncio.Event()
         self._scene = self.create_publisher(Scene, "scene", _qos.LATCHED)

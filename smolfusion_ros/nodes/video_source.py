@@ -22,9 +22,15 @@ class VideoConfig:
     source: str = parameter(
         "rendered:visit", "rendered:visit, rendered:still, a video file, or a camera device", read_only=True
     )
-    rate_hz: float = parameter(30.0, "Frames a second; 0: the source's own rate", minimum=0.0, maximum=240.0, read_only=True)
-    width_px: int = parameter(640, "Width of rendered scenes and cameras, pixels", minimum=32, maximum=7680, read_only=True)
-    height_px: int = parameter(480, "Height of rendered scenes and cameras, pixels", minimum=32, maximum=4320, read_only=True)
+    rate_hz: float = parameter(
+        30.0, "Frames a second; 0: the source's own rate", minimum=0.0, maximum=240.0, read_only=True
+    )
+    width_px: int = parameter(
+        640, "Width of rendered scenes and cameras, pixels", minimum=32, maximum=7680, read_only=True
+    )
+    height_px: int = parameter(
+        480, "Height of rendered scenes and cameras, pixels", minimum=32, maximum=4320, read_only=True
+    )
     loop: bool = parameter(True, "Start again at the end", read_only=True)
     frame_id: str = parameter("camera", "Frame id of the images")
 

@@ -1,0 +1,1 @@
+"""The demo: the real stack, a visitor, and a view of both."""

@@ -1,0 +1,28 @@
+"""The robot of the dialogue's tests: the package's own catalogue and persona."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from smolfusion_ros.dialogue.actions import Catalogue
+from smolfusion_ros.dialogue.persona import Persona
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+@pytest.fixture(scope="session")
+def config() -> Path:
+    return CONFIG
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    return Catalogue.load(CONFIG / "actions.yaml")
+
+
+@pytest.fixture(scope="session")
+def persona(catalogue: Catalogue) -> Persona:
+    return Persona.load(CONFIG / "persona.yaml", catalogue)

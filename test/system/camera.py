@@ -1,0 +1,95 @@
+"""A camera for the tests, run as a process: ``<scene> <frames> <rate_hz>`` lines in, frames on ``image`` out.
+
+When the frames of a line are out (or SIGUSR1 came), their stamps go to stdout as one line of nanoseconds.
+"""
+
+from __future__ import annotations
+
+import array
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolfusion_ros.vision.render import add_noise, draw_person, render_background
+from smolfusion_ros.vision.specs import ObjectSpec, PersonSpec, SceneSpec
+
+Frame = NDArray[np.uint8]
+
+ROOM = SceneSpec(objects=(ObjectSpec("ball", "red", 1 / 6),), room=3)
+RIGHT_X = 5 / 6
+LOOP = 30
+_WAVES_PER_LOOP = 2
+
+
+def nobody(_index: int) -> PersonSpec | None:
+    return None
+
+
+def waving(index: int) -> PersonSpec:
+    """A person on the right of the picture who waves."""
+    phase = 2 * math.pi * _WAVES_PER_LOOP * index / LOOP
+    return PersonSpec(x=RIGHT_X, expression="smiling", waving=True, shirt="green", wave_phase=phase)
+
+
+def standing(_index: int) -> PersonSpec:
+    return PersonSpec(x=RIGHT_X, expression="neutral", shirt="green")
+
+
+# Each is a loop of LOOP frames.
+SCENES: dict[str, Callable[[int], PersonSpec | None]] = {"nobody": nobody, "waving": waving, "standing": standing}
+
+
+def drawn(scene: str) -> list[Frame]:
+    """The frames of a scene, HxWx3 uint8 BGR, with sensor noise that differs from frame to frame."""
+    background = render_background(ROOM)
+    people = [SCENES[scene](index) for index in range(LOOP)]
+    return [add_noise(draw_person(background, person), ROOM.noise_sigma, seed) for seed, person in enumerate(people)]
+
+
+def main() -> None:
+    import rclpy
+    from rclpy.node import Node
+    from sensor_msgs.msg import Image
+
+    from smolfusion_ros.nodes import _qos
+
+    stopped = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopped
+        stopped = True
+
+    signal.signal(signal.SIGUSR1, stop)
+    scenes = {name: [array.array("B", frame.tobytes()) for frame in drawn(name)] for name in SCENES}
+    rclpy.init()
+    node = Node("camera")
+    publisher = node.create_publisher(Image, "image", _qos.SENSOR)
+    while publisher.get_subscription_count() == 0:
+        time.sleep(0.01)
+    time.sleep(0.2)  # the reader must have found this writer too
+    print("ready", flush=True)
+    for line in sys.stdin:
+        name, count, rate_hz = line.split()
+        stamps, stopped, due = [], False, time.monotonic()
+        for index in range(int(count)):
+            if stopped:
+                break
+            image = Image(height=480, width=640, encoding="bgr8", step=3 * 640)
+            image.data = scenes[name][index % LOOP]
+            now = node.get_clock().now()
+            image.header.stamp = now.to_msg()
+            image.header.frame_id = "camera"
+            publisher.publish(image)
+            stamps.append(now.nanoseconds)
+            due += 1.0 / float(rate_hz)
+            time.sleep(max(0.0, due - time.monotonic()))
+        print(*stamps, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""A node that looks at the stack from outside: hears topics, calls services, sends goals."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import rclpy
+from rclpy.action import ActionClient
+from rclpy.action.client import ClientGoalHandle
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.task import Future
+
+from smolfusion_ros.msg import ActionCommand, MotionState, Reply, Scene, Turn
+from smolfusion_ros.nodes import _qos
+
+TOPICS: dict[str, tuple[type, QoSProfile]] = {
+    "action_command": (ActionCommand, _qos.COMMAND),
+    "motion": (MotionState, _qos.SENSOR),
+    "reply": (Reply, _qos.REPLY),
+    "scene": (Scene, _qos.LATCHED),
+    "turn": (Turn, _qos.TURN),
+}
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A message and when it came: on the steady clock, and on the clock of the stamps."""
+
+    message: Any
+    at_s: float
+    at_ns: int
+
+
+class Heard:
+    """What arrived on one topic, oldest first."""
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+        self._arrivals: list[Arrival] = []
+        self._changed = threading.Condition()
+
+    def take(self, message: Any) -> None:
+        arrival = Arrival(message, time.perf_counter(), time.time_ns())
+        with self._changed:
+            self._arrivals.append(arrival)
+            self._changed.notify_all()
+
+    def arrivals(self, since: int = 0) -> list[Arrival]:
+        with self._changed:
+            return self._arrivals[since:]
+
+    def messages(self, since: int = 0) -> list[Any]:
+        return [arrival.message for arrival in self.arrivals(since)]
+
+    def __len__(self) -> int:
+        with self._changed:
+            return len(self._arrivals)
+
+    def wait_for(
+        self, wanted: Callable[[Any], object] = lambda _: True, timeout_s: float = 15.0, since: int = 0
+    ) -> Arrival:
+        """The first arrival from index ``since`` on whose message is wanted; TimeoutError if none comes."""
+        end = time.monotonic() + timeout_s
+        at = since
+        with self._changed:
+            while True:
+                for arrival in self._arrivals[at:]:
+                    if wanted(arrival.message):
+                        return arrival
+                at = len(self._arrivals)
+                if not self._changed.wait(end - time.monotonic()):
+                    newest = self._arrivals[-1].message if self._arrivals else "nothing"
+                    raise TimeoutError(f"{self._topic}: not heard within {timeout_s:g} s; newest: {newest}")
+
+
+class Probe:
+    """A node of its own context, spinning in a thread; its methods are called from the test's thread."""
+
+    def __init__(self, domain_id: int, namespace: str = "/smolfusion") -> None:
+        self.context = Context()
+        rclpy.init(context=self.context, domain_id=domain_id)
+        self.node = Node("probe", context=self.context, namespace=namespace, enable_rosout=False)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._clients: dict[str, Any] = {}
+        self._heard: dict[str, Heard] = {}
+        self._thread = threading.Thread(target=self._spin, name="probe", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        rclpy.try_shutdown(context=self.context)
+        self._thread.join(5.0)
+        self.node.destroy_node()
+
+    def heard(self, topic: str) -> Heard:
+        """What arrives on a topic of the stack, from the first call on."""
+        if topic not in self._heard:
+            kind, qos = TOPICS[topic]
+            self._heard[topic] = Heard(topic)
+            self.node.create_subscription(kind, topic, self._heard[topic].take, qos)
+            until(lambda: self.node.count_publishers(topic) > 0, f"a publisher of {topic}")
+        return self._heard[topic]
+
+    def publisher(self, kind: type, topic: str, qos: QoSProfile, readers: int = 1) -> Any:
+        """A publisher that its readers have found."""
+        publisher = self.node.create_publisher(kind, topic, qos)
+        until(lambda: publisher.get_subscription_count() >= readers, f"{readers} readers of {topic}")
+        return publisher
+
+    def call(self, kind: type, name: str, timeout_s: float = 30.0, **fields: Any) -> Any:
+        """A service's response."""
+        client = self._client(name, lambda: self.node.create_client(kind, name))
+        if not client.wait_for_service(timeout_s):
+            raise TimeoutError(f"no service {name} within {timeout_s:g} s")
+        return wait(client.call_async(kind.Request(**fields)), timeout_s, name)
+
+    def send_goal(
+        self, kind: type, name: str, on_feedback: Callable[[Any], None] | None = None, **fields: Any
+    ) -> ClientGoalHandle:
+        """The handle of an accepted goal."""
+        client = self._client(name, lambda: ActionClient(self.node, kind, name))
+        if not client.wait_for_server(15.0):
+            raise TimeoutError(f"no action {name}")
+        goal = kind.Goal(**fields)
+        handle = wait(client.send_goal_async(goal, feedback_callback=on_feedback), 15.0, name)
+        assert handle.accepted
+        return handle
+
+    def _client(self, name: str, make: Callable[[], Any]) -> Any:
+        if name not in self._clients:
+            self._clients[name] = make()
+        return self._clients[name]
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            pass
+
+
+def wait(future: Future, timeout_s: float, what: str) -> Any:
+    """The result of a future that the probe's thread completes."""
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    if not done.wait(timeout_s):
+        raise TimeoutError(f"{what} did not answer within {timeout_s:g} s")
+    return future.result()
+
+
+def until(true: Callable[[], object], what: str, timeout_s: float = 15.0, interval_s: float = 0.02) -> None:
+    """Return once ``true()`` is; TimeoutError naming ``what`` otherwise."""
+    end = time.monotonic() + timeout_s
+    while not true():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not within {timeout_s:g} s")
+        time.sleep(interval_s)
+
+
+def stamp_ns(stamp: Any) -> int:
+    """A stamp as nanoseconds since the epoch."""
+    return stamp.sec * 1_000_000_000 + stamp.nanosec

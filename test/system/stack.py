@@ -1,0 +1,276 @@
+"""Starts the stack's processes with the command lines of the runner, and sees to it that they all end."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import yaml
+
+from smolfusion_ros.bringup import stack
+from smolfusion_ros.bringup.paths import profile_path
+from smolfusion_ros.bringup.profile import load_profile
+from smolfusion_ros.bringup.runner import command
+
+from system.camera import SCENES
+from system.probe import Probe, until
+
+START_S = 60.0
+END_S = 10.0
+# Ports and domains of this suite; a lane is one domain and two ports.
+FIRST_PORT, FIRST_DOMAIN, LANES = 19200, 100, 50
+_lanes = itertools.count(os.getpid())
+
+# What DDS needs in this process too, before its first participant is made.
+os.environ.update(stack.environment(), ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
+os.environ.pop("ROS_LOCALHOST_ONLY", None)
+
+
+def free_lane() -> tuple[int, int, int]:
+    """A domain id nobody of this suite uses, and ports for the language and the vision-language model."""
+    for _ in range(LANES):
+        lane = next(_lanes) % LANES
+        ports = FIRST_PORT + 2 * lane, FIRST_PORT + 2 * lane + 1
+        if all(_is_free(port) for port in ports):
+            return FIRST_DOMAIN + 2 * lane, *ports
+    raise RuntimeError(f"all ports from {FIRST_PORT} on are taken")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+class Workplace:
+    """Directories, environment and profile of one stack, apart from the user's own.
+
+    Attributes:
+        directory: everything the stack may write lies under it: ``data``, ``logs``, ``tmp`` and ``cwd``.
+        domain_id: ROS domain.
+        environment: of its processes.
+        profile: path of the profile, ``embedded`` with other ports.
+    """
+
+    def __init__(self, directory: Path, **llm: Any) -> None:
+        self.directory = directory
+        self.domain_id, self.llm_port, self.vlm_port = free_lane()
+        for name in ("data", "logs", "tmp", "cwd"):
+            (directory / name).mkdir(parents=True)
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("COV_", "PYTEST_"))},
+            **stack.environment(),
+            "ROS_DOMAIN_ID": str(self.domain_id),
+            "ROS_LOG_DIR": str(directory / "logs" / "ros"),
+            "XDG_DATA_HOME": str(directory / "data"),
+            "TMPDIR": str(directory / "tmp"),
+            "PYTHONUNBUFFERED": "1",
+        }
+        content = yaml.safe_load(profile_path("embedded").read_text(encoding="utf-8"))
+        content["llm"].update(port=self.llm_port, **llm)
+        content["vlm"].update(port=self.vlm_port)
+        path = directory / "profile.yaml"
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        self.profile = str(path)
+
+    @property
+    def llm_url(self) -> str:
+        return f"http://127.0.0.1:{self.llm_port}"
+
+    def log(self, name: str) -> Path:
+        return self.directory / "logs" / f"{name}.log"
+
+    def logs(self) -> dict[str, str]:
+        """What every process wrote, by name."""
+        files = sorted((self.directory / "logs").rglob("*.log"))
+        return {file.name: file.read_text(encoding="utf-8", errors="replace") for file in files}
+
+    def start(self, name: str, line: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+        """Start a process whose output goes to ``log(name)``."""
+        with self.log(name).open("ab") as log:
+            return subprocess.Popen(
+                line,
+                env=self.environment,
+                cwd=self.directory / "cwd",
+                stdout=options.pop("stdout", log),
+                stderr=log,
+                start_new_session=True,
+                **options,
+            )
+
+    def check_logs(self) -> None:
+        """No process told of a failure that nobody handled."""
+        for name, text in self.logs().items():
+            assert "Traceback" not in text, f"{name}:\n{text[-3000:]}"
+            assert "exception was never retrieved" not in text, f"{name}:\n{text[-3000:]}"
+
+
+class Stack:
+    """The processes of one stack, a probe and a camera."""
+
+    def __init__(self, workplace: Workplace, **options: Any) -> None:
+        self.workplace = workplace
+        self.options = stack.Options(**options)
+        profile = load_profile(workplace.profile)
+        self._described = {each.name: each for each in stack.describe(profile, workplace.profile, self.options)}
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.probe = Probe(workplace.domain_id, self.options.namespace)
+        self._cameras: list[Camera] = []
+
+    @property
+    def llm_url(self) -> str:
+        return self.workplace.llm_url
+
+    def start(self, *names: str) -> None:
+        """Start processes (all by default) and wait until they are ready."""
+        begun = time.monotonic()
+        for name in names or self._described:
+            line = command(self._described[name], self.options)
+            self.processes[name] = self.workplace.start(name, line)
+        for name in names or self._described:
+            until(lambda name=name: self._is_ready(name), f"{name} is ready", START_S, 0.05)
+        print(f"\n{', '.join(names or ('stack',))}: ready after {time.monotonic() - begun:.1f} s")
+
+    def pid(self, name: str) -> int:
+        return self.processes[name].pid
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a process, as the kernel would when memory runs out."""
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait(END_S)
+        node = self.probe.node
+        until(lambda: name not in node.get_node_names(), f"{name} is gone", 30.0)
+
+    def restart(self, name: str) -> None:
+        self.kill(name)
+        self.start(name)
+
+    def camera(self) -> Camera:
+        """A camera in a process of its own."""
+        self._cameras.append(Camera(self.workplace, self.options.namespace))
+        return self._cameras[-1]
+
+    def end(self) -> None:
+        """SIGTERM to all; nothing may be left, and every one must end in order."""
+        for camera in self._cameras:
+            camera.end()
+        self.probe.close()
+        pids = {name: process.pid for name, process in self.processes.items()}
+        codes = end_processes(self.processes)
+        assert codes == dict.fromkeys(codes, 0), f"exit codes {codes}: {self.workplace.logs()}"
+        assert_gone(pids)
+        self.workplace.check_logs()
+
+    def _is_ready(self, name: str) -> bool:
+        process = self.processes[name]
+        assert process.poll() is None, f"{name} ended: {self.workplace.log(name).read_text()}"
+        if name == "dialogue" and self._described.keys() >= {"llm_backend"}:
+            return self.workplace.log(name).read_text().rstrip().endswith("ready")
+        if self._described[name].is_node:
+            return name in self.probe.node.get_node_names()
+        port = self.workplace.llm_port if name == "llm_backend" else self.workplace.vlm_port
+        return answers(f"http://127.0.0.1:{port}/v1/models")
+
+
+class Camera:
+    """``camera.py`` as a process: publishes drawn frames of the scene it was last told to show."""
+
+    def __init__(self, workplace: Workplace, namespace: str) -> None:
+        line = [sys.executable, "-m", "system.camera", "--ros-args", "-r", f"__ns:={namespace}"]
+        environment = dict(workplace.environment)
+        environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), environment["PYTHONPATH"]])
+        workplace.environment, kept = environment, workplace.environment
+        self._process = workplace.start("camera", line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        workplace.environment = kept
+        assert self._process.stdout.readline() == b"ready\n"
+
+    def show(self, scene: str, frames: int, rate_hz: float = 30.0) -> list[int]:
+        """Publish frames of a scene; their stamps, in nanoseconds. Waits until they are out."""
+        self.begin(scene, frames, rate_hz)
+        return self.finish()
+
+    def begin(self, scene: str, frames: int = 1_000_000, rate_hz: float = 30.0) -> None:
+        """Publish frames of a scene, and go on meanwhile."""
+        assert scene in SCENES
+        self._process.stdin.write(f"{scene} {frames} {rate_hz}\n".encode())
+        self._process.stdin.flush()
+
+    def finish(self) -> list[int]:
+        """Wait until the frames are out."""
+        return [int(word) for word in self._process.stdout.readline().split()]
+
+    def stop(self) -> list[int]:
+        """End the frames before their number is full."""
+        self._process.send_signal(signal.SIGUSR1)
+        return self.finish()
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@contextmanager
+def running(directory: Path, *, llm: dict[str, Any] | None = None, **options: Any) -> Iterator[Stack]:
+    """A stack that is ready, and ended afterwards whatever happens."""
+    workplace = Workplace(directory, **(llm or {}))
+    started = Stack(workplace, **options)
+    try:
+        started.start()
+        yield started
+    except BaseException:
+        end_processes(started.processes, signal.SIGKILL)
+        raise
+    finally:
+        started.end()
+
+
+def end_processes(
+    processes: dict[str, subprocess.Popen[bytes]], number: int = signal.SIGTERM
+) -> dict[str, int]:
+    """Signal all processes and wait; SIGKILL for what does not end. Their exit codes, by name."""
+    for process in processes.values():
+        if process.poll() is None:
+            process.send_signal(number)
+    end = time.monotonic() + END_S
+    codes = {}
+    for name, process in processes.items():
+        try:
+            codes[name] = process.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            codes[name] = process.wait()
+    processes.clear()
+    return codes
+
+
+def assert_gone(pids: dict[str, int]) -> None:
+    """No process of these is left."""
+    left = {name: pid for name, pid in pids.items() if psutil.pid_exists(pid)}
+    assert not left, f"left running: {left}"
+
+
+def answers(url: str) -> bool:
+    """A server answers there with 200."""
+    try:
+        return httpx.get(url, timeout=2.0, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def with_environment(workplace: Workplace, **variables: str) -> Workplace:
+    """The same workplace with more variables for its processes."""
+    workplace.environment = {**workplace.environment, **variables}
+    return workplace
