@@ -1,4 +1,4 @@
-"""A camera for the tests, run as a process: ``<scene> <frames> <rate_hz>`` lines in, frames on ``image`` out.
+"""A camera for the tests, run as a process: ``<scene> <frames>`` lines in, frames on ``image`` out.
 
 When the frames of a line are out (or SIGUSR1 came), their stamps go to stdout as one line of nanoseconds.
 """
@@ -22,6 +22,7 @@ Frame = NDArray[np.uint8]
 
 ROOM = SceneSpec(objects=(ObjectSpec("ball", "red", 1 / 6),), room=3)
 RIGHT_X = 5 / 6
+RATE_HZ = 30.0
 LOOP = 30
 _WAVES_PER_LOOP = 2
 
@@ -40,8 +41,16 @@ def standing(_index: int) -> PersonSpec:
     return PersonSpec(x=RIGHT_X, expression="neutral", shirt="green")
 
 
+def entering(index: int) -> PersonSpec:
+    """A person who walks in from outside, to the place where ``standing`` has him."""
+    share = index / (LOOP - 1)
+    return PersonSpec(x=1.45 + (RIGHT_X - 1.45) * share, expression="neutral", shirt="green")
+
+
 # Each is a loop of LOOP frames.
-SCENES: dict[str, Callable[[int], PersonSpec | None]] = {"nobody": nobody, "waving": waving, "standing": standing}
+SCENES: dict[str, Callable[[int], PersonSpec | None]] = {
+    each.__name__: each for each in (nobody, waving, standing, entering)
+}
 
 
 def drawn(scene: str) -> list[Frame]:
@@ -74,7 +83,7 @@ def main() -> None:
     time.sleep(0.2)  # the reader must have found this writer too
     print("ready", flush=True)
     for line in sys.stdin:
-        name, count, rate_hz = line.split()
+        name, count = line.split()
         stamps, stopped, due = [], False, time.monotonic()
         for index in range(int(count)):
             if stopped:
@@ -86,7 +95,7 @@ def main() -> None:
             image.header.frame_id = "camera"
             publisher.publish(image)
             stamps.append(now.nanoseconds)
-            due += 1.0 / float(rate_hz)
+            due += 1.0 / RATE_HZ
             time.sleep(max(0.0, due - time.monotonic()))
         print(*stamps, flush=True)
 

@@ -9,9 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from smolfusion_ros.bringup.paths import profile_path
 from smolfusion_ros.bringup.profile import load_profile
 from smolfusion_ros.bringup.runner import command
 
-from system.camera import SCENES
 from system.probe import Probe, until
 
 START_S = 60.0
@@ -58,7 +56,7 @@ class Workplace:
     """Directories, environment and profile of one stack, apart from the user's own.
 
     Attributes:
-        directory: everything the stack may write lies under it: ``data``, ``logs``, ``tmp`` and ``cwd``.
+        directory: everything the stack may write lies under it: ``data``, ``logs``, ``tmp``, ``cwd`` and ``home``.
         domain_id: ROS domain.
         environment: of its processes.
         profile: path of the profile, ``embedded`` with other ports.
@@ -67,13 +65,15 @@ class Workplace:
     def __init__(self, directory: Path, **llm: Any) -> None:
         self.directory = directory
         self.domain_id, self.llm_port, self.vlm_port = free_lane()
-        for name in ("data", "logs", "tmp", "cwd"):
+        for name in ("data", "logs", "tmp", "cwd", "home"):
             (directory / name).mkdir(parents=True)
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("COV_", "PYTEST_"))},
             **stack.environment(),
             "ROS_DOMAIN_ID": str(self.domain_id),
             "ROS_LOG_DIR": str(directory / "logs" / "ros"),
+            "SMOLFUSION_MODELS": str(models_directory()),
+            "HOME": str(directory / "home"),
             "XDG_DATA_HOME": str(directory / "data"),
             "TMPDIR": str(directory / "tmp"),
             "PYTHONUNBUFFERED": "1",
@@ -126,36 +126,29 @@ class Stack:
         profile = load_profile(workplace.profile)
         self._described = {each.name: each for each in stack.describe(profile, workplace.profile, self.options)}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._ready_when: dict[str, Callable[[], bool]] = {}
         self.probe = Probe(workplace.domain_id, self.options.namespace)
         self._cameras: list[Camera] = []
-
-    @property
-    def llm_url(self) -> str:
-        return self.workplace.llm_url
 
     def start(self, *names: str) -> None:
         """Start processes (all by default) and wait until they are ready."""
         begun = time.monotonic()
         for name in names or self._described:
-            line = command(self._described[name], self.options)
-            self.processes[name] = self.workplace.start(name, line)
+            ready = self._readiness(name)
+            self.processes[name] = self.workplace.start(name, command(self._described[name], self.options))
+            self._ready_when[name] = ready
         for name in names or self._described:
             until(lambda name=name: self._is_ready(name), f"{name} is ready", START_S, 0.05)
         print(f"\n{', '.join(names or ('stack',))}: ready after {time.monotonic() - begun:.1f} s")
 
-    def pid(self, name: str) -> int:
-        return self.processes[name].pid
+    def pids(self) -> dict[str, int]:
+        return {name: process.pid for name, process in self.processes.items()}
 
-    def kill(self, name: str) -> None:
-        """SIGKILL a process, as the kernel would when memory runs out."""
+    def restart(self, name: str) -> None:
+        """SIGKILL a process, as the kernel does when memory runs out, and start it again."""
         process = self.processes.pop(name)
         process.kill()
         process.wait(END_S)
-        node = self.probe.node
-        until(lambda: name not in node.get_node_names(), f"{name} is gone", 30.0)
-
-    def restart(self, name: str) -> None:
-        self.kill(name)
         self.start(name)
 
     def camera(self) -> Camera:
@@ -163,49 +156,55 @@ class Stack:
         self._cameras.append(Camera(self.workplace, self.options.namespace))
         return self._cameras[-1]
 
+    def is_generating(self, http: httpx.Client) -> bool:
+        """The native language model server is at work."""
+        return any(slot["is_processing"] for slot in http.get(f"{self.workplace.llm_url}/slots").json())
+
     def end(self) -> None:
         """SIGTERM to all; nothing may be left, and every one must end in order."""
         for camera in self._cameras:
             camera.end()
         self.probe.close()
-        pids = {name: process.pid for name, process in self.processes.items()}
+        pids = self.pids()
         codes = end_processes(self.processes)
         assert codes == dict.fromkeys(codes, 0), f"exit codes {codes}: {self.workplace.logs()}"
         assert_gone(pids)
         self.workplace.check_logs()
 
+    def _readiness(self, name: str) -> Callable[[], bool]:
+        """Tells whether the process that is about to be started is ready."""
+        if name.endswith("_backend"):
+            port = self.workplace.llm_port if name == "llm_backend" else self.workplace.vlm_port
+            return lambda: answers(f"http://127.0.0.1:{port}/v1/models")
+        # One that was killed stays in the graph until its lease is over.
+        nodes, log = self.probe.node.get_node_names, self.workplace.log(name)
+        before, written = nodes().count(name), len(log.read_text()) if log.exists() else 0
+        if name == "dialogue":
+            return lambda: nodes().count(name) > before and log.read_text()[written:].rstrip().endswith("ready")
+        return lambda: nodes().count(name) > before
+
     def _is_ready(self, name: str) -> bool:
-        process = self.processes[name]
-        assert process.poll() is None, f"{name} ended: {self.workplace.log(name).read_text()}"
-        if name == "dialogue" and self._described.keys() >= {"llm_backend"}:
-            return self.workplace.log(name).read_text().rstrip().endswith("ready")
-        if self._described[name].is_node:
-            return name in self.probe.node.get_node_names()
-        port = self.workplace.llm_port if name == "llm_backend" else self.workplace.vlm_port
-        return answers(f"http://127.0.0.1:{port}/v1/models")
+        code = self.processes[name].poll()
+        assert code is None, f"{name} ended with {code}: {self.workplace.log(name).read_text()}"
+        return self._ready_when[name]()
 
 
 class Camera:
     """``camera.py`` as a process: publishes drawn frames of the scene it was last told to show."""
 
     def __init__(self, workplace: Workplace, namespace: str) -> None:
-        line = [sys.executable, "-m", "system.camera", "--ros-args", "-r", f"__ns:={namespace}"]
-        environment = dict(workplace.environment)
-        environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), environment["PYTHONPATH"]])
-        workplace.environment, kept = environment, workplace.environment
+        line = [sys.executable, str(Path(__file__).with_name("camera.py")), "--ros-args", "-r", f"__ns:={namespace}"]
         self._process = workplace.start("camera", line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        workplace.environment = kept
-        assert self._process.stdout.readline() == b"ready\n"
+        assert self._process.stdout.readline() == b"ready\n", workplace.log("camera").read_text()
 
-    def show(self, scene: str, frames: int, rate_hz: float = 30.0) -> list[int]:
-        """Publish frames of a scene; their stamps, in nanoseconds. Waits until they are out."""
-        self.begin(scene, frames, rate_hz)
+    def show(self, scene: str, frames: int) -> list[int]:
+        """Publish frames of a scene at 30 Hz and wait until they are out; their stamps, nanoseconds."""
+        self.begin(scene, frames)
         return self.finish()
 
-    def begin(self, scene: str, frames: int = 1_000_000, rate_hz: float = 30.0) -> None:
-        """Publish frames of a scene, and go on meanwhile."""
-        assert scene in SCENES
-        self._process.stdin.write(f"{scene} {frames} {rate_hz}\n".encode())
+    def begin(self, scene: str, frames: int = 1_000_000) -> None:
+        """Publish frames of a scene meanwhile."""
+        self._process.stdin.write(f"{scene} {frames}\n".encode())
         self._process.stdin.flush()
 
     def finish(self) -> list[int]:
@@ -223,16 +222,17 @@ class Camera:
 
 
 @contextmanager
-def running(directory: Path, *, llm: dict[str, Any] | None = None, **options: Any) -> Iterator[Stack]:
-    """A stack that is ready, and ended afterwards whatever happens."""
-    workplace = Workplace(directory, **(llm or {}))
-    started = Stack(workplace, **options)
+def running(directory: Path, *names: str, **options: Any) -> Iterator[Stack]:
+    """A stack (of the named processes, or all) that is ready, and ended afterwards whatever happens."""
+    started = Stack(Workplace(directory), **options)
     try:
-        started.start()
-        yield started
+        started.start(*names)
     except BaseException:
         end_processes(started.processes, signal.SIGKILL)
+        started.probe.close()
         raise
+    try:
+        yield started
     finally:
         started.end()
 
@@ -269,8 +269,3 @@ def answers(url: str) -> bool:
     except httpx.HTTPError:
         return False
 
-
-def with_environment(workplace: Workplace, **variables: str) -> Workplace:
-    """The same workplace with more variables for its processes."""
-    workplace.environment = {**workplace.environment, **variables}
-    return workplace
