@@ -62,7 +62,7 @@ class Observer(Node):
         self._said[reply.turn_id] = self._said.get(reply.turn_id, "") + reply.delta
         if reply.is_final:
             text = self._said.pop(reply.turn_id)
-            self._put(Event("said", f"{text} (interrupted)" if reply.interrupted else text))
+            self._put(Event("said", f"{text} …" if text and reply.interrupted else text))
 
     def _on_command(self, command: ActionCommand) -> None:
         self._put(Event("command", f"{command.name} {command.arguments_json} ({command.source})"))
