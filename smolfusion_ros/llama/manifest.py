@@ -15,7 +15,7 @@ import yaml
 from smolfusion_ros.errors import ConfigurationError, ModelDamagedError, ModelMissingError
 from smolfusion_ros.llama.verify import check_readable_gguf, verify
 
-PREPARE_COMMAND = "python3 -m smolfusion_ros.llama.prepare"
+PREPARE_COMMAND = "python3 -m smolfusion_ros.bringup.fetch_models"
 
 
 @dataclass(frozen=True)

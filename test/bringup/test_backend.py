@@ -212,7 +212,7 @@ def test_model_not_prepared_is_a_message_with_the_command_that_gets_it(start: An
     needs("xllamacpp")
     code, _, err = start("--role", "llm", "--port", str(port), XDG_CACHE_HOME=str(tmp_path)).finish()
     assert code == 2
-    assert "python3 -m smolfusion_ros.llama.prepare smollm2-135m-instruct-q8_0" in err
+    assert "python3 -m smolfusion_ros.bringup.fetch_models smollm2-135m-instruct-q8_0" in err
 
 
 @pytest.mark.system

@@ -56,7 +56,7 @@ def test_shipped_model_is_whole_and_verified():
 def test_missing_file_tells_where_it_was_sought_and_how_to_get_it(place: Place):
     with pytest.raises(ModelMissingError) as caught:
         place.manifest().resolve("toy", environ=place.environ)
-    for part in ("m.gguf", str(place.own), str(place.cache), "smolfusion_ros.llama.prepare toy"):
+    for part in ("m.gguf", str(place.own), str(place.cache), "smolfusion_ros.bringup.fetch_models toy"):
         assert part in str(caught.value)
 
 

