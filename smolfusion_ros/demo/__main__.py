@@ -16,9 +16,10 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -71,7 +72,7 @@ class Demo:
         self._samples_s: dict[str, list[float]] = defaultdict(list)
         self._visitor: Visitor | None = None
 
-    def wait_until(self, condition, deadline_s: float) -> bool:
+    def wait_until(self, condition: Callable[[], bool], deadline_s: float) -> bool:
         """Show events until the condition holds; False after the deadline or when the stack has ended."""
         deadline = time.monotonic() + deadline_s
         while time.monotonic() < deadline and self._stack.poll() is None:
@@ -82,8 +83,8 @@ class Demo:
 
     def visit(self) -> None:
         """The scripted visitor talks."""
-        self._visitor = Visitor(VISIT, self._say, time.monotonic)
-        self.wait_until(lambda: self._visitor.done, TURN_S + len(VISIT) * TURN_S)
+        visitor = self._visitor = Visitor(VISIT, self._say, time.monotonic)
+        self.wait_until(lambda: visitor.done, TURN_S + len(VISIT) * TURN_S)
 
     def chat(self) -> None:
         """The person at the keyboard talks, until end of input."""
@@ -135,7 +136,7 @@ class Demo:
 
 
 @contextmanager
-def _stack(arguments: argparse.Namespace, log) -> Iterator[subprocess.Popen[str]]:
+def _stack(arguments: argparse.Namespace, log: TextIO) -> Iterator[subprocess.Popen[str]]:
     """The runner in a process of its own; its output goes to a nameless file, shown if something fails."""
     command = [sys.executable, "-m", "smolfusion_ros.bringup", "--profile", arguments.profile]
     command += ["--namespace", arguments.namespace, "--video", arguments.video]

