@@ -12,6 +12,9 @@ from smolfusion_ros.dialogue.model import Chunk, LanguageModel, Timings
 from smolfusion_ros.dialogue.prompt import TURN_END, Piece, PromptLayout
 from smolfusion_ros.dialogue.reply_stream import ReplyStream, Update
 
+# Scene line, a long utterance, and the layout around them.
+MAX_TURN_TOKENS = 384
+
 
 @dataclass
 class Answer:
@@ -43,6 +46,14 @@ class AnswerWriter:
         self._grammar = answer_grammar(layout.catalogue)
         self._schema = answer_schema(layout.catalogue)
         self._prefix: tuple[str, tuple[int, ...]] | None = None  # (model, token ids)
+
+    async def history_room(self) -> int | None:
+        """Tokens of the server's context that are left for past turns; None where it does not tell."""
+        context_tokens = (await self._model.capabilities()).context_tokens
+        if not context_tokens:
+            return None
+        taken = len(await self._prefix_ids()) + MAX_TURN_TOKENS + self._max_answer_tokens
+        return max(1, context_tokens - taken)
 
     async def begin(self, conversation: Conversation, scene: str, heard: str) -> Answer:
         """Render the prompt of the next turn.

@@ -195,7 +195,11 @@ class DialogueEngine:
             self._model_id = model_id
         conversation = self._conversations.get(session_id)
         if conversation is None:
-            conversation = Conversation(max_turns=self.limits.max_turns, max_tokens=self.limits.max_history_tokens)
+            room = await self._writer.history_room()
+            limit = self.limits.max_history_tokens
+            conversation = Conversation(
+                max_turns=self.limits.max_turns, max_tokens=limit if room is None else min(limit, room)
+            )
             for scene, heard, answer in await self._from_memory(session_id):
                 conversation.append(await self._writer.restored_turn(scene, heard, answer))
             conversation.prune()
