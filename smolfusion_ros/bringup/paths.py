@@ -19,8 +19,8 @@ def share_directory() -> Path:
     source_tree = module.parents[2]
     if (source_tree / MARKER).is_dir():
         return source_tree
-    candidates = _from_ament_index()
-    candidates += [parent / "share" / PACKAGE for parent in module.parents]
+    candidates = [parent / "share" / PACKAGE for parent in module.parents]
+    candidates += _from_ament_index()
     for candidate in candidates:
         if (candidate / MARKER).is_dir():
             return candidate
