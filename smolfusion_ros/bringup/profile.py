@@ -5,13 +5,11 @@ executable read the same one.
 """
 
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from smolfusion_ros.bringup.paths import profile_path
+from smolfusion_ros.documents import read_mapping
 from smolfusion_ros.errors import ConfigurationError
 
 ROLES = ("llm", "vlm")
@@ -118,20 +116,11 @@ class Profile:
 def load_profile(name_or_path: str) -> Profile:
     """Read a profile by name (``embedded``) or path; ConfigurationError naming file, key and value."""
     path = profile_path(name_or_path)
+    content = read_mapping(path)
     try:
-        return _profile(path.stem, _read(path))
+        return _profile(path.stem, content)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigurationError(f"expected a mapping with llm and vlm, found {content!r}")
-    return content
 
 
 def _profile(name: str, content: dict[str, Any]) -> Profile:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from smolfusion_ros.documents import read_mapping
 from smolfusion_ros.errors import CommandError, ConfigurationError
 
 # Factors to metres and degrees. Foot and inch: international yard and pound agreement of 1959.
@@ -210,26 +209,11 @@ class Catalogue:
         Raises:
             ConfigurationError: the file cannot be read or an entry is wrong; names the entry.
         """
-        document = read_yaml(path)
+        document = read_mapping(path)
         entries = document.get("actions")
         if not isinstance(entries, Mapping):
             raise ConfigurationError(f"{path}: no `actions`")
         return cls({name: _action(path, name, entry or {}) for name, entry in entries.items()})
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file that holds a mapping.
-
-    Raises:
-        ConfigurationError: it cannot be read, parsed, or holds something else.
-    """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path}: {error}") from error
-    if not isinstance(document, dict):
-        raise ConfigurationError(f"{path}: not a mapping")
-    return document
 
 
 def _action(path: Path, name: str, entry: object) -> Action:

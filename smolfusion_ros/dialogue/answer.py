@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
+from smolfusion_ros.dialogue.actions import Command
 from smolfusion_ros.dialogue.conversation import Conversation, PastTurn
 from smolfusion_ros.dialogue.grammar import ANSWER_OPENING, answer_grammar, answer_schema
 from smolfusion_ros.dialogue.model import Chunk, LanguageModel, Timings
@@ -75,8 +76,8 @@ class AnswerWriter:
             if chunk.text:
                 yield answer.reply.feed(chunk.text)
 
-    async def past_turn(self, answer: Answer) -> PastTurn:
-        """The turn for the history, its answer closed if it was cut off.
+    async def past_turn(self, answer: Answer, issued: Sequence[Command]) -> PastTurn:
+        """The turn for the history, its answer closed if it was cut off; ``issued`` are the commands that went out.
 
         The tokens that the model wrote are kept as they are, so that they match the backend's cache; only an
         answer cut off among its commands is rendered anew.
@@ -87,7 +88,7 @@ class AnswerWriter:
         elif reply.speaking:
             tail = '", "commands": []}'
         else:
-            text = self._layout.answer_text(reply.say or "…", ())
+            text = self._layout.answer_text(reply.say, [command.as_written() for command in issued])
             ids = await self._retokenized(answer, text)
             return PastTurn(answer.scene, answer.heard, text, ids)
         if not answer.prompt_ids:

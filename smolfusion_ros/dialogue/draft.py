@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Mapping
 from time import monotonic
 from typing import Any
 
-from smolfusion_ros.dialogue.actions import Catalogue
+from smolfusion_ros.dialogue.actions import Catalogue, Command
 from smolfusion_ros.dialogue.answer import Answer
 from smolfusion_ros.dialogue.policy import CommandPolicy
 from smolfusion_ros.dialogue.turn import IssuedCommand, SceneContext, TurnListener, TurnRecord, new_id
@@ -34,6 +34,11 @@ class Draft:
         self._begun_s = self._marked_s = monotonic()
         self._stages_s: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def commands(self) -> list[Command]:
+        """What went out to the robot."""
+        return [issued.command for issued in self._commands]
 
     async def run(self, work: Coroutine[Any, Any, None], deadline_s: float) -> None:
         """Do the turn's work until it ends, is interrupted, or the deadline passes. Backend errors are kept."""

@@ -179,7 +179,7 @@ class DialogueEngine:
         if draft.answer is None or conversation is None or not draft.answer.reply.say:
             return
         try:
-            conversation.append(await self._writer.past_turn(draft.answer))
+            conversation.append(await self._writer.past_turn(draft.answer, draft.commands))
         except BackendError as error:
             _log.warning("session %s is taken from memory at its next turn: %s", draft.session_id, error)
             self.forget(draft.session_id)

@@ -14,7 +14,7 @@ from smolfusion_ros.dialogue.actions import UNITS, Action, Argument, Catalogue
 ANSWER_OPENING = '{"say": "'
 MAX_SENTENCES = 2
 MAX_SENTENCE_CHARACTERS = 90
-MAX_SAY_CHARACTERS = MAX_SENTENCES * (MAX_SENTENCE_CHARACTERS + 2)
+MAX_SAY_CHARACTERS = MAX_SENTENCES * (2 * MAX_SENTENCE_CHARACTERS + 2)
 MAX_COMMANDS = 4
 
 
@@ -29,10 +29,13 @@ def answer_grammar(catalogue: Catalogue) -> str:
         "root": f'say {separator} (command (", " command){{0,{MAX_COMMANDS - 1}}})? "]}}"',
         "say": f'sentence (" " sentence){{0,{MAX_SENTENCES - 1}}}',
         # Small models repeat themselves: whole sentences, and few, are all they may say.
-        "sentence": f'[^"\\\\\\x00-\\x1F.!?]{{1,{MAX_SENTENCE_CHARACTERS}}} [.!?]',
+        "sentence": f'(plain | "." inside){{1,{MAX_SENTENCE_CHARACTERS}}} [.!?。]',
+        "plain": '[^"\\\\\\x00-\\x1F.!?。]',
+        "inside": "[0-9]",  # the point of a number does not end the sentence
         "command": f'{opening} ({" | ".join(calls)}) "}}"',
         **calls,
-        "noun": '"\\"" [a-z] [a-z -]{0,30} "\\""',
+        "noun": '"\\"" letter (letter | [ -]){0,30} "\\""',
+        "letter": "[a-z] | [^\\x00-\\x7F]",
         "number": '("0" | [1-9] [0-9]{0,3}) ("." [0-9]{1,2})?',
     }
     for unit, factors in UNITS.items():

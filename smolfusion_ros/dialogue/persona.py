@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smolfusion_ros.dialogue.actions import Catalogue, read_yaml
+from smolfusion_ros.dialogue.actions import Catalogue
+from smolfusion_ros.documents import read_mapping
 from smolfusion_ros.errors import CommandError, ConfigurationError
 
 
@@ -40,7 +41,7 @@ class Persona:
             ConfigurationError: the file cannot be read, a key is missing, or an example's command is not in
                 the catalogue.
         """
-        document = read_yaml(path)
+        document = read_mapping(path)
         try:
             examples = tuple(_example(entry, catalogue) for entry in document.get("examples", ()))
             return cls(

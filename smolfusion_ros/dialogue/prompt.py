@@ -86,11 +86,17 @@ class PromptLayout:
 
         Args:
             history: (scene line, utterance, whole answer) of the turns so far.
+
+        The server's template decides here what is a control token, so none may stand in what a person said.
         """
         messages = [{"role": "system", "content": self.system_text()}]
         examples = [(e.scene, e.heard, self.answer_text(e.say, e.commands)) for e in self.persona.examples]
         for past_scene, past_heard, answer in [*examples, *history]:
-            messages.append({"role": "user", "content": f"[{past_scene or NO_SCENE}]\n{past_heard}"})
+            messages.append({"role": "user", "content": f"[{past_scene or NO_SCENE}]\n{_harmless(past_heard)}"})
             messages.append({"role": "assistant", "content": answer})
-        messages.append({"role": "user", "content": f"[{scene or NO_SCENE}]\n{heard}"})
+        messages.append({"role": "user", "content": f"[{scene or NO_SCENE}]\n{_harmless(heard)}"})
         return messages
+
+
+def _harmless(text: str) -> str:
+    return text.replace("<|", "< |").replace("|>", "| >")

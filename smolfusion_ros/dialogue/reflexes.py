@@ -11,7 +11,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from smolfusion_ros.dialogue.actions import Catalogue, Command, read_yaml
+from smolfusion_ros.dialogue.actions import Catalogue, Command
+from smolfusion_ros.documents import read_mapping
 from smolfusion_ros.errors import CommandError, ConfigurationError
 
 _NOT_WORD = re.compile(r"[^\w' ]+")
@@ -74,7 +75,7 @@ class Reflexes:
         Raises:
             ConfigurationError: the file cannot be read or a reflex is not in the catalogue.
         """
-        section = read_yaml(path).get("reflexes") or {}
+        section = read_mapping(path).get("reflexes") or {}
         return cls(
             catalogue,
             section.get("phrases") or {},

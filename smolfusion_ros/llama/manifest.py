@@ -10,8 +10,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from smolfusion_ros.documents import read_mapping
 from smolfusion_ros.errors import ConfigurationError, ModelDamagedError, ModelMissingError
 from smolfusion_ros.llama.verify import check_readable_gguf, verify
 
@@ -144,11 +143,8 @@ def load_manifest(path: Path, share: Path | None = None) -> Manifest:
 
     Raises ConfigurationError naming the file, the model and the key.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("models"), dict):
+    content = read_mapping(path)
+    if not isinstance(content.get("models"), dict):
         raise ConfigurationError(f"{path}: expected a mapping with the key 'models'")
     models = {}
     for name, entry in content["models"].items():

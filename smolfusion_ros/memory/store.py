@@ -25,9 +25,16 @@ CREATE TABLE IF NOT EXISTS turns (
     tokens INTEGER NOT NULL,
     document TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS seen (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE
+) STRICT;
 CREATE INDEX IF NOT EXISTS turns_by_session ON turns (session_id, number);
 PRAGMA user_version = 1;
 """
+
+# Ids that are remembered so that a turn which was cleared or has aged out does not return when it is sent again.
+_SEEN = 1000
 
 
 @dataclass(frozen=True)
@@ -89,16 +96,16 @@ class ConversationStore:
         self._database.close()
 
     def add(self, turn: StoredTurn) -> bool:
-        """Keep a turn and drop what passes the bounds, in one transaction; False if it is known already."""
+        """Keep a turn and drop what passes the bounds, in one transaction; False if it was kept before."""
         document = json.dumps(turn.document, ensure_ascii=False)
         with self._transaction() as database:
-            row = (turn.id, turn.session_id, turn.stamp_ns, turn.tokens, document)
-            cursor = database.execute(
-                "INSERT OR IGNORE INTO turns (id, session_id, stamp_ns, tokens, document) VALUES (?, ?, ?, ?, ?)",
-                row,
-            )
-            if cursor.rowcount == 0:
+            if database.execute("INSERT OR IGNORE INTO seen (id) VALUES (?)", (turn.id,)).rowcount == 0:
                 return False
+            database.execute("DELETE FROM seen WHERE number <= (SELECT MAX(number) FROM seen) - ?", (_SEEN,))
+            database.execute(
+                "INSERT OR IGNORE INTO turns (id, session_id, stamp_ns, tokens, document) VALUES (?, ?, ?, ?, ?)",
+                (turn.id, turn.session_id, turn.stamp_ns, turn.tokens, document),
+            )
             self._drop_old_turns(database, turn.session_id)
             self._drop_old_sessions(database)
         return True

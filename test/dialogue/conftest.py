@@ -1,11 +1,8 @@
 """The robot of the dialogue's tests: the package's own catalogue and persona."""
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from smolfusion_ros.dialogue.actions import Catalogue
 from smolfusion_ros.dialogue.persona import Persona

@@ -7,13 +7,14 @@ from typing import Any
 import gbnf
 import jsonschema
 import pytest
-from commands import any_command
+from random_commands import any_command
 
 from smolfusion_ros.dialogue.actions import Action, Argument, Catalogue
 from smolfusion_ros.dialogue.grammar import (
     ANSWER_OPENING,
     MAX_COMMANDS,
     MAX_SAY_CHARACTERS,
+    MAX_SENTENCE_CHARACTERS,
     answer_grammar,
     answer_schema,
 )
@@ -59,47 +60,53 @@ def test_examples_of_the_persona_are_answers_that_the_model_may_write(
         assert gbnf.admits(grammar, tail(example.say, *example.commands)), example
 
 
+SENTENCE = "a" * MAX_SENTENCE_CHARACTERS
+
+
 @pytest.mark.parametrize(
-    "answer",
-    [
-        'Sì, 안녕하세요 🙂", "commands": []}',
-        f'{"a" * MAX_SAY_CHARACTERS}", "commands": []}}',
-        'a", "commands": [{"name": "walk", "arguments": {"direction": "left", "distance": '
-        '{"value": 0.25, "unit": "m"}}}]}',
-    ],
+    "say", ["Yes.", "Sì, 안녕하세요 🙂!", "I walk 1.5 meters.", "네。", "Yes. Who are you?", f"{SENTENCE}. {SENTENCE}."]
 )
-def test_answer_in_form_may_be_written(grammar: str, answer: str):
-    assert gbnf.admits(grammar, answer)
+def test_one_or_two_sentences_may_be_said(grammar: str, validator: jsonschema.Draft202012Validator, say: str):
+    assert gbnf.admits(grammar, tail(say))
+    assert validator.is_valid({"say": say, "commands": []})
+
+
+@pytest.mark.parametrize(
+    "say", ["", "Yes", ".", "Yes. No. Well.", "Yes. ", "Yes.No.", f"{SENTENCE}a.", "Yes\\n.", "Yes\n.", "\x00."]
+)
+def test_other_speech_may_not_be_written(grammar: str, say: str):
+    assert not gbnf.admits(grammar, f'{say}", "commands": []}}')
+
+
+@pytest.mark.parametrize("number", ["0", "0.25", "1", "1.5", "90", "9999.99"])
+def test_amounts_are_plain_numbers(grammar: str, number: str):
+    assert gbnf.admits(grammar, tail("A.", WALK).replace(": 1,", f": {number},"))
+
+
+@pytest.mark.parametrize("number", ["-1", "1e5", "12345", "007", "1.", ".5", "1.125", "NaN", '"1"', ""])
+def test_other_numbers_may_not_be_written(grammar: str, number: str):
+    assert not gbnf.admits(grammar, tail("A.", WALK).replace(": 1,", f": {number},"))
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        "a",
-        '", "commands": []}',
-        f'{"a" * (MAX_SAY_CHARACTERS + 1)}", "commands": []}}',
-        'a\\n", "commands": []}',
-        'a\nb", "commands": []}',
-        'a", "commands": []} ',
-        'a", "commands": [], "mood": "good"}',
-        tail("a", {"name": "fly", "arguments": {}}),
-        tail("a", {"name": "wave", "arguments": {}}),
-        tail("a", {"name": "wave", "arguments": {"hand": "third"}}),
-        tail("a", {"name": "stop", "arguments": {"hand": "left"}}),
-        tail("a", {"name": "look_at", "arguments": {"target": ""}}),
-        tail("a", {"name": "look_at", "arguments": {"target": "x" * 32}}),
-        tail("a", {"name": "look_at", "arguments": {"target": 'x"y'}}),
-        tail("a", *[{"name": "nod", "arguments": {}}] * (MAX_COMMANDS + 1)),
-        tail("a", WALK).replace('"m"', '"km"'),
-        tail("a", WALK).replace('"m"', '"deg"'),
-        tail("a", WALK).replace(": 1,", ": -1,"),
-        tail("a", WALK).replace(": 1,", ": 1e5,"),
-        tail("a", WALK).replace(": 1,", ": 12345,"),
-        tail("a", WALK).replace(": 1,", ": 007,"),
-        tail("a", WALK).replace(": 1,", ": 1.,"),
+        "A.",
+        'A.", "commands": []} ',
+        'A.", "commands": [], "mood": "good"}',
+        tail("A.", {"name": "fly", "arguments": {}}),
+        tail("A.", {"name": "wave", "arguments": {}}),
+        tail("A.", {"name": "wave", "arguments": {"hand": "third"}}),
+        tail("A.", {"name": "stop", "arguments": {"hand": "left"}}),
+        tail("A.", {"name": "look_at", "arguments": {"target": ""}}),
+        tail("A.", {"name": "look_at", "arguments": {"target": "x" * 32}}),
+        tail("A.", {"name": "look_at", "arguments": {"target": 'x"y'}}),
+        tail("A.", *[{"name": "nod", "arguments": {}}] * (MAX_COMMANDS + 1)),
+        tail("A.", WALK).replace('"m"', '"km"'),
+        tail("A.", WALK).replace('"m"', '"deg"'),
     ],
 )
-def test_anything_else_may_not_be_written(grammar: str, answer: str):
+def test_what_is_no_answer_of_the_catalogue_may_not_be_written(grammar: str, answer: str):
     assert not gbnf.admits(grammar, answer)
 
 
@@ -119,8 +126,10 @@ def test_arguments_that_may_be_left_out_may_stand_anywhere(pattern: str):
         given = {a.name: "x" for index, a in enumerate(arguments) if chosen >> index & 1}
         written = {"name": "act", "arguments": given}
         valid = all(a.optional or a.name in given for a in arguments)
-        assert gbnf.admits(grammar, tail("a", written)) is valid, written
-        assert jsonschema.Draft202012Validator(answer_schema(own)).is_valid({"say": "a", "commands": [written]}) is valid
+        assert gbnf.admits(grammar, tail("A.", written)) is valid, written
+        assert (
+            jsonschema.Draft202012Validator(answer_schema(own)).is_valid({"say": "a", "commands": [written]}) is valid
+        )
 
 
 @pytest.mark.parametrize(
@@ -147,10 +156,11 @@ def test_schema_refuses_what_is_no_answer(validator: jsonschema.Draft202012Valid
     assert not validator.is_valid(answer)
 
 
-def test_say_may_hold_what_the_grammar_of_strings_allows_without_escapes(grammar: str):
+def test_any_letters_that_need_no_escapes_may_be_said(grammar: str):
     random = Random(2)
-    letters = [chr(code) for code in (*range(0x20, 0x7F), 0xE9, 0xAC00, 0x1F642) if chr(code) not in '"\\']
+    letters = [chr(code) for code in (*range(0x20, 0x7F), 0xE9, 0xAC00, 0x1F642) if chr(code) not in '"\\.!?']
     for _ in range(20):
-        say = "".join(random.choices(letters, k=random.randint(1, 40)))
-        assert gbnf.admits(grammar, f'{say}", "commands": []}}'), say
-        assert json.loads(f'{ANSWER_OPENING}{say}", "commands": []}}')["say"] == say
+        say = "".join(random.choices(letters, k=random.randint(1, 40))) + random.choice(".!?")
+        answer = f'{say}", "commands": []}}'
+        assert gbnf.admits(grammar, answer), say
+        assert json.loads(ANSWER_OPENING + answer)["say"] == say

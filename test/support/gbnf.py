@@ -14,18 +14,19 @@ import pytest
 
 VOCABULARY = Path(__file__).parents[2] / "models" / "tiny_smolvlm-text-f16.gguf"
 
-llama_cpp = pytest.importorskip("llama_cpp", reason="llama-cpp-python, whose grammar engine is the judge, is missing")
+_kept: list[Any] = []  # callbacks that C code holds
 
 
-@llama_cpp.llama_log_callback
-def _quiet(level: int, text: bytes, data: object) -> None:
-    pass
+def _llama_cpp() -> Any:
+    return pytest.importorskip("llama_cpp", reason="llama-cpp-python, whose grammar engine is the judge, is missing")
 
 
 @cache
 def _vocabulary() -> Any:
+    llama_cpp = _llama_cpp()
     llama_cpp.llama_backend_init()
-    llama_cpp.llama_log_set(_quiet, ctypes.c_void_p(0))
+    _kept.append(llama_cpp.llama_log_callback(lambda level, text, data: None))
+    llama_cpp.llama_log_set(_kept[-1], ctypes.c_void_p(0))
     parameters = llama_cpp.llama_model_default_params()
     parameters.vocab_only = True
     model = llama_cpp.llama_model_load_from_file(str(VOCABULARY).encode(), parameters)
@@ -34,6 +35,7 @@ def _vocabulary() -> Any:
 
 
 def _tokens(text: str) -> list[int]:
+    llama_cpp = _llama_cpp()
     data = text.encode()
     buffer = (llama_cpp.llama_token * (len(data) + 8))()
     count = llama_cpp.llama_tokenize(_vocabulary(), data, len(data), buffer, len(buffer), False, False)
@@ -50,6 +52,7 @@ def admits(grammar: str, text: str) -> bool:
     Raises:
         ValueError: llama.cpp cannot parse the grammar.
     """
+    llama_cpp = _llama_cpp()
     sampler = llama_cpp.llama_sampler_init_grammar(_vocabulary(), grammar.encode(), b"root")
     if not sampler:
         raise ValueError("llama.cpp cannot parse the grammar")

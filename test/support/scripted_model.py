@@ -60,13 +60,13 @@ class ScriptedModel:
     """Implements ``dialogue.model.LanguageModel``."""
 
     def __init__(self, *, native: bool = True, writes_end_token: bool = True) -> None:
-        self.served = Capabilities(native=native)
+        self.served = Capabilities(native=native, context_tokens=4096 if native else 0)
         self.requests: list[Request] = []
         self.before_tokenize: Callable[[str, bool], Any] | None = None
         self.away: Exception | None = None
         self._writes_end_token = writes_end_token
         self._scripts: list[tuple[Step, ...]] = []
-        self._ids: dict[tuple[str, bool], int] = {}
+        self._ids: dict[tuple[str, str, bool], int] = {}
         self._texts: list[str] = []
 
     def answers(self, *steps: Step) -> None:
@@ -78,7 +78,11 @@ class ScriptedModel:
         return "".join(self._texts[token] for token in ids)
 
     def is_control(self, token: int) -> bool:
-        return bool(_CONTROL.fullmatch(self._texts[token])) and self._ids.get((self._texts[token], True)) == token
+        return bool(_CONTROL.fullmatch(self._texts[token])) and self._is_id(token, True)
+
+    def knows(self, token: int) -> bool:
+        """The id is one of the model that is served now."""
+        return self._is_id(token, True) or self._is_id(token, False)
 
     async def capabilities(self) -> Capabilities:
         await asyncio.sleep(0)
@@ -144,10 +148,14 @@ class ScriptedModel:
             request.ended = True
 
     def _id(self, text: str, control: bool) -> int:
-        if (text, control) not in self._ids:
-            self._ids[text, control] = len(self._texts)
+        key = (self.served.model_id, text, control)
+        if key not in self._ids:
+            self._ids[key] = len(self._texts)
             self._texts.append(text)
-        return self._ids[text, control]
+        return self._ids[key]
+
+    def _is_id(self, token: int, control: bool) -> bool:
+        return self._ids.get((self.served.model_id, self._texts[token], control)) == token
 
 
 async def eventually(condition: Callable[[], bool], within_s: float = 5.0) -> None:

@@ -56,6 +56,7 @@ class ScriptedServer:
         self.hung_up = asyncio.Event()
         self.url = ""
         self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
 
     @classmethod
     def native(cls, replies: Mapping[str, Reply | Stream] | None = None) -> ScriptedServer:
@@ -89,8 +90,20 @@ class ScriptedServer:
     ) -> None:
         assert self._server is not None
         self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._answer(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+        try:
+            await asyncio.wait({connection})
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             method, path, _ = head.split(" ", 2)
@@ -105,7 +118,6 @@ class ScriptedServer:
                 body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
                 writer.write(f"HTTP/1.1 {reply.status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
                 await writer.drain()
-        writer.close()
 
     async def _stream(self, stream: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -1,0 +1,149 @@
+"""The stack's description: which processes a profile and a person's choices come to."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smolfusion_ros.bringup.profile import Profile, load_profile
+from smolfusion_ros.bringup.stack import NODES, Options, Process, describe, environment
+from smolfusion_ros.errors import ConfigurationError
+
+
+@pytest.fixture
+def embedded() -> Profile:
+    return load_profile("embedded")
+
+
+def processes(profile: Profile, **options: Any) -> dict[str, Process]:
+    return {process.name: process for process in describe(profile, profile.name, Options(**options))}
+
+
+def test_embedded_profile_starts_two_backends_and_then_every_node(embedded: Profile):
+    described = describe(embedded, "embedded", Options())
+    assert [process.name for process in described] == ["llm_backend", "vlm_backend", *NODES]
+    assert [process.is_node for process in described] == [False, False, *[True] * len(NODES)]
+    assert [process.arguments for process in described[:2]] == [
+        ("--role", "llm", "--profile", "embedded"),
+        ("--role", "vlm", "--profile", "embedded"),
+    ]
+    assert all(process.executable == "backend" and not process.parameters for process in described[:2])
+    assert all(process.executable == process.name for process in described[2:])
+
+
+def test_server_profile_starts_nodes_only_and_points_them_at_its_addresses():
+    server = load_profile("server")
+    described = processes(server)
+    assert tuple(described) == NODES
+    assert described["dialogue"].parameters["llm_url"] == "http://llm.local:8000"
+    assert described["dialogue"].parameters["llm_model"] == "Qwen/Qwen3-1.7B"
+    assert described["perception"].parameters["vlm_url"] == "http://vlm.local:8001"
+    assert described["perception"].parameters["vlm_model"] == "HuggingFaceTB/SmolVLM-500M-Instruct"
+
+
+@pytest.mark.parametrize("name", ["embedded", "orin_nx", "agx_orin", "server"])
+def test_nodes_are_told_what_their_profile_says(name: str):
+    profile = load_profile(name)
+    described = processes(profile)
+    dialogue = described["dialogue"].parameters
+    assert dialogue["llm_url"] == profile.llm.url
+    assert dialogue["chat_format"] == profile.llm.chat_format
+    assert dialogue["concurrency"] == profile.llm.slots
+    assert described["perception"].parameters["vlm_url"] == profile.vlm.url
+    assert described["perception"].parameters["questions"] == profile.vlm.questions
+    assert 256 <= dialogue["max_history_tokens"] < profile.llm.context_tokens
+    assert described["memory"].parameters["max_tokens"] >= dialogue["max_history_tokens"]
+
+
+def test_local_backends_serve_under_the_default_name(embedded: Profile):
+    described = processes(embedded)
+    assert described["dialogue"].parameters["llm_model"] == "default"
+    assert described["perception"].parameters["vlm_model"] == "default"
+
+
+def test_backends_that_run_already_are_not_started(embedded: Profile):
+    assert tuple(processes(embedded, start_backends=False)) == NODES
+
+
+def test_one_remote_backend_leaves_the_other_to_be_started(tmp_path: Path):
+    path = tmp_path / "mixed.yaml"
+    path.write_text("llm: {provider: remote, url: 'http://llm.local:8000'}\nvlm: {model: tiny-smolvlm}\n")
+    described = describe(load_profile(str(path)), str(path), Options())
+    assert [process.name for process in described if not process.is_node] == ["vlm_backend"]
+    assert described[0].arguments == ("--role", "vlm", "--profile", str(path))
+
+
+def test_preferred_provider_is_handed_to_the_backends(embedded: Profile):
+    described = processes(embedded, provider="llama-cpp-python")
+    for role in ("llm", "vlm"):
+        assert described[f"{role}_backend"].arguments[-2:] == ("--provider", "llama-cpp-python")
+
+
+def test_chosen_nodes_start_in_their_usual_order(embedded: Profile):
+    described = processes(embedded, nodes=("memory", "motion_gate"), start_backends=False)
+    assert tuple(described) == ("motion_gate", "memory")
+
+
+def test_no_node_at_all_may_be_chosen(embedded: Profile):
+    assert tuple(processes(embedded, nodes=())) == ("llm_backend", "vlm_backend")
+
+
+def test_video_is_published_by_a_node_of_its_own(embedded: Profile):
+    described = processes(embedded, video="rendered:visit")
+    assert described["video_source"].parameters == {"source": "rendered:visit"}
+    assert described["video_source"].is_node
+    assert "video_source" not in processes(embedded)
+
+
+def test_default_image_topic_needs_no_remapping(embedded: Profile):
+    assert not any(process.remappings for process in processes(embedded, video="0").values())
+
+
+def test_cameras_topic_is_remapped_for_who_takes_or_gives_frames(embedded: Profile):
+    described = processes(embedded, image_topic="/camera/image_raw", image_transport="compressed", video="0")
+    assert described["motion_gate"].remappings == (
+        ("image", "/camera/image_raw"),
+        ("image/compressed", "/camera/image_raw/compressed"),
+    )
+    assert described["motion_gate"].parameters == {"image_transport": "compressed"}
+    assert described["video_source"].remappings == (("image", "/camera/image_raw"),)
+    others = set(described) - {"motion_gate", "video_source"}
+    assert not any(described[name].remappings for name in others)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"nodes": ("motion_gate", "motor")}, "unknown node 'motor'; there are motion_gate, "),
+        ({"nodes": ("video_source",)}, "unknown node 'video_source'"),
+        ({"log_level": "loud"}, "log level 'loud' is not one of debug"),
+        ({"params_file": "/nowhere/robot.yaml"}, "no parameter file /nowhere/robot.yaml"),
+    ],
+)
+def test_choice_that_cannot_be_is_refused(options: dict[str, Any], reason: str):
+    with pytest.raises(ConfigurationError, match=reason):
+        Options(**options)
+
+
+def test_parameter_file_that_exists_is_taken(tmp_path: Path):
+    path = tmp_path / "robot.yaml"
+    path.write_text("{}")
+    assert Options(params_file=str(path)).params_file == str(path)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "variable"),
+    [
+        ("humble", "FASTRTPS_DEFAULT_PROFILES_FILE"),
+        ("jazzy", "FASTDDS_DEFAULT_PROFILES_FILE"),
+        ("kilted", "FASTDDS_DEFAULT_PROFILES_FILE"),
+    ],
+)
+def test_dds_is_given_room_for_camera_frames(monkeypatch: pytest.MonkeyPatch, distribution: str, variable: str):
+    monkeypatch.setenv("ROS_DISTRO", distribution)
+    monkeypatch.delenv(variable, raising=False)
+    ((name, file),) = environment().items()
+    assert name == variable
+    assert "<profiles" in Path(file).read_text()
+    monkeypatch.setenv(variable, "/my/own.xml")
+    assert environment() == {variable: "/my/own.xml"}

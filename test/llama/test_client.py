@@ -1,0 +1,474 @@
+"""The client against servers that present themselves in every way, and fail in every way."""
+
+import asyncio
+import base64
+import json
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+import httpx
+import pytest
+from scripted_server import BREAK_OFF, PROPS, Reply, ScriptedServer, Stream
+
+from smolfusion_ros.errors import BackendError, BackendUnavailableError
+from smolfusion_ros.llama.client import Capabilities, Chunk, LlamaClient, Timings, VisionAnswer
+
+COMPLETION, CHAT = "/completion", "/v1/chat/completions"
+SCHEMA = {"type": "object", "properties": {"say": {"type": "string"}}}
+MESSAGES = [{"role": "user", "content": "hello"}]
+TIMINGS = {"cache_n": 7, "prompt_n": 5, "prompt_ms": 12.5, "predicted_n": 3, "predicted_ms": 30.0}
+LOADING = Reply({"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}, 503)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(work, 20))
+
+
+def client_of(server: ScriptedServer, timeout_s: float = 5.0) -> LlamaClient:
+    return LlamaClient(server.url, timeout_s=timeout_s)
+
+
+def complete(client: LlamaClient, **options: Any) -> AsyncIterator[Chunk]:
+    return client.complete((1, 2, 3), grammar="root ::= [a-z]+", max_tokens=16, **options)
+
+
+def chat(client: LlamaClient, schema: dict[str, Any] | None = None) -> AsyncIterator[Chunk]:
+    return client.chat(MESSAGES, schema=schema, max_tokens=16)
+
+
+def chat_event(text: str | None, finish: str | None = None) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]}
+
+
+@pytest.mark.parametrize(
+    ("server", "capabilities"),
+    [
+        (ScriptedServer.native, Capabilities(True, model_id="/models/a.gguf", context_tokens=2048)),
+        (ScriptedServer.llama_cpp_python, Capabilities(False, schema_beside_type=True, model_id="tiny")),
+        (ScriptedServer.vllm, Capabilities(False, model_id="Qwen/Qwen3-1.7B")),
+    ],
+)
+def test_server_is_known_by_how_it_presents_itself(server: Any, capabilities: Capabilities):
+    async def scenario() -> None:
+        async with server() as started:
+            client = client_of(started)
+            assert await client.capabilities() == capabilities
+            asked = len(started.asked)
+            assert await client.capabilities() == capabilities
+            assert len(started.asked) == asked
+            assert await client.healthy()
+            await client.close()
+
+    run(scenario())
+
+
+def test_server_that_tells_little_is_taken_for_a_foreign_one():
+    async def scenario() -> None:
+        async with ScriptedServer({"/v1/models": Reply({"data": []})}) as server:
+            assert await client_of(server).capabilities() == Capabilities(False)
+
+    run(scenario())
+
+
+def test_native_server_that_tells_no_context_has_none_known():
+    async def scenario() -> None:
+        async with ScriptedServer({"/props": Reply({"model_path": "/b.gguf"})}) as server:
+            assert await client_of(server).capabilities() == Capabilities(True, model_id="/b.gguf")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("replies", "healthy"),
+    [
+        ({"/health": Reply({"status": "ok"})}, True),
+        ({"/health": LOADING}, False),
+        ({"/health": Reply(b"", 500)}, False),
+        ({"/v1/models": Reply({"data": []})}, True),
+        ({}, False),
+        ({"/health": Reply({"status": "ok"}, after_s=5)}, False),
+    ],
+)
+def test_health_is_that_of_a_server_with_its_model_loaded(replies: dict[str, Reply], healthy: bool):
+    async def scenario() -> None:
+        async with ScriptedServer(replies) as server:
+            assert await client_of(server).healthy(timeout_s=0.3) is healthy
+
+    run(scenario())
+
+
+def test_server_that_is_loading_is_unavailable_and_probed_again():
+    async def scenario() -> None:
+        async with ScriptedServer({"/props": LOADING}) as server:
+            client = client_of(server)
+            with pytest.raises(BackendUnavailableError, match="loading"):
+                await client.capabilities()
+            server.replies["/props"] = Reply(PROPS)
+            assert (await client.capabilities()).native
+
+    run(scenario())
+
+
+def test_nobody_listening_is_unavailable_with_the_address():
+    async def scenario() -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        client = LlamaClient(url)
+        assert await client.healthy() is False
+        for use in (client.capabilities(), client.tokenize("a", special=False), anext(complete(client))):
+            with pytest.raises(BackendUnavailableError, match=url):
+                await use
+        await client.close()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("props", "failure"),
+    [
+        (Reply(b"<html>welcome</html>"), "not JSON"),
+        (Reply({"error": "no key"}, 401), "HTTP 404"),
+    ],
+)
+def test_server_of_another_kind_is_an_error(props: Reply, failure: str):
+    async def scenario() -> None:
+        async with ScriptedServer({"/props": props}) as server:
+            with pytest.raises(BackendError, match=failure):
+                await client_of(server).capabilities()
+
+    run(scenario())
+
+
+def test_completion_comes_piece_by_piece_with_its_tokens_and_timings():
+    async def scenario() -> None:
+        events = [
+            {"content": "Hel", "tokens": [11], "stop": False},
+            {"content": "lo", "tokens": [12, 13], "stop": False},
+            {"content": "", "tokens": [], "stop": True, "timings": TIMINGS},
+        ]
+        async with ScriptedServer.native({COMPLETION: Stream(*events)}) as server:
+            client = client_of(server)
+            assert [chunk async for chunk in complete(client, temperature=0.5, slot=2)] == [
+                Chunk("Hel", (11,)),
+                Chunk("lo", (12, 13)),
+                Chunk("", (), True, Timings(7, 5, 3, 12.5, 30.0)),
+            ]
+            (body,) = server.bodies(COMPLETION)
+            assert body["prompt"] == [1, 2, 3]
+            assert body["grammar"] == "root ::= [a-z]+"
+            assert (body["n_predict"], body["temperature"], body["id_slot"]) == (16, 0.5, 2)
+            assert body["cache_prompt"] and body["return_tokens"] and body["stream"]
+
+    run(scenario())
+
+
+def test_pieces_are_handed_on_while_the_server_still_writes():
+    async def scenario() -> None:
+        gate = asyncio.Event()
+        events = [{"content": "a", "tokens": [1]}, gate, {"content": "b", "tokens": [2], "stop": True}]
+        async with ScriptedServer.native({COMPLETION: Stream(*events)}) as server:
+            stream = complete(client_of(server))
+            assert (await anext(stream)).text == "a"
+            gate.set()
+            assert [chunk.is_final async for chunk in stream] == [True]
+
+    run(scenario())
+
+
+def test_chat_comes_piece_by_piece():
+    async def scenario() -> None:
+        events = [
+            {"choices": [{"delta": {"role": "assistant", "content": None}, "finish_reason": None}]},
+            chat_event("Hel"),
+            chat_event("lo"),
+            chat_event(None, "stop"),
+            {"choices": [], "usage": {"prompt_tokens": 9}},
+            "data: [DONE]\n\n",
+        ]
+        async with ScriptedServer.vllm({CHAT: Stream(*events)}) as server:
+            chunks = [chunk async for chunk in chat(client_of(server))]
+            assert "".join(chunk.text for chunk in chunks) == "Hello"
+            assert [chunk.is_final for chunk in chunks] == [False, False, False, True, False]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("server", "response_format"),
+    [
+        (ScriptedServer.llama_cpp_python, {"type": "json_object", "schema": SCHEMA}),
+        (
+            ScriptedServer.vllm,
+            {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}},
+        ),
+        (
+            ScriptedServer.native,
+            {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}},
+        ),
+    ],
+)
+def test_schema_is_given_in_the_form_that_the_server_understands(server: Any, response_format: dict[str, Any]):
+    async def scenario() -> None:
+        async with server({CHAT: Stream(chat_event("{}", "stop"))}) as started:
+            client = LlamaClient(started.url, model="mine")
+            assert [chunk.text async for chunk in chat(client, SCHEMA)] == ["{}"]
+            assert [chunk.text async for chunk in chat(client)] == ["{}"]
+            bound, free = started.bodies(CHAT)
+            assert bound["response_format"] == response_format
+            assert "response_format" not in free
+            for body in (bound, free):
+                assert (body["model"], body["messages"], body["max_tokens"]) == ("mine", MESSAGES, 16)
+                assert body["stream"] is True and body["temperature"] == 0.0
+                assert body["chat_template_kwargs"] == {"enable_thinking": False}
+                assert body.get("repeat_penalty") == (1.0 if server == ScriptedServer.llama_cpp_python else None)
+
+    run(scenario())
+
+
+def test_letters_that_break_lines_elsewhere_do_not_break_an_event():
+    async def scenario() -> None:
+        text = "a\u2028b\u2029c\x85d 🙂 컵"
+        async with ScriptedServer.native({COMPLETION: Stream({"content": text, "stop": True})}) as server:
+            assert [chunk.text async for chunk in complete(client_of(server))] == [text]
+
+    run(scenario())
+
+
+def test_event_may_come_in_any_pieces():
+    async def scenario() -> None:
+        event = f"data: {json.dumps({'content': 'hello', 'stop': True})}\r\n\r\n"
+        steps: list[object] = [": still alive\n\n"]
+        for char in event:
+            steps += [char]
+        async with ScriptedServer.native({COMPLETION: Stream(*steps)}) as server:
+            assert [chunk.text async for chunk in complete(client_of(server))] == ["hello"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("ask", [complete, chat])
+def test_error_in_the_stream_is_a_backend_error_with_its_words(ask: Any):
+    async def scenario() -> None:
+        error = {"error": {"code": 400, "message": "the request exceeds the context size"}}
+        async with ScriptedServer.native({COMPLETION: Stream(error), CHAT: Stream(error)}) as server:
+            with pytest.raises(BackendError, match="exceeds the context size") as failure:
+                await anext(ask(client_of(server)))
+            assert not isinstance(failure.value, BackendUnavailableError)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("ask", [complete, chat])
+@pytest.mark.parametrize(
+    ("reply", "kind", "words"),
+    [
+        (LOADING, BackendUnavailableError, "loading"),
+        (Reply({"error": "bad grammar"}, 400), BackendError, "HTTP 400.*bad grammar"),
+        (Reply(b"\xff" * 5000, 500), BackendError, "HTTP 500"),
+    ],
+)
+def test_refused_generation_is_an_error_with_the_reason(ask: Any, reply: Reply, kind: type[Exception], words: str):
+    async def scenario() -> None:
+        async with ScriptedServer.native({COMPLETION: reply, CHAT: reply}) as server:
+            with pytest.raises(kind, match=words) as failure:
+                await anext(ask(client_of(server)))
+            assert len(str(failure.value)) < 400
+
+    run(scenario())
+
+
+def test_server_that_dies_in_an_answer_is_unavailable_after_what_it_wrote():
+    async def scenario() -> None:
+        stream = Stream({"content": "Hel", "tokens": [1]}, BREAK_OFF)
+        async with ScriptedServer.native({COMPLETION: stream}) as server:
+            chunks = []
+            with pytest.raises(BackendUnavailableError, match=server.url):
+                async for chunk in complete(client_of(server)):
+                    chunks.append(chunk.text)
+            assert chunks == ["Hel"]
+
+    run(scenario())
+
+
+def test_server_that_falls_silent_is_unavailable_after_the_timeout():
+    async def scenario() -> None:
+        stream = Stream({"content": "Hel", "tokens": [1]}, asyncio.Event())
+        async with ScriptedServer.native({COMPLETION: stream}) as server:
+            answer = complete(client_of(server, timeout_s=0.2))
+            assert (await anext(answer)).text == "Hel"
+            with pytest.raises(BackendUnavailableError, match="ReadTimeout"):
+                await anext(answer)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("line", ['data: {"content": "a"\n\n', "data: nonsense\n\n"])
+def test_json_that_is_cut_off_is_a_backend_error(line: str):
+    async def scenario() -> None:
+        async with ScriptedServer.native({COMPLETION: Stream({"content": "a"}, line)}) as server:
+            answer = complete(client_of(server))
+            assert (await anext(answer)).text == "a"
+            with pytest.raises(BackendError, match="not JSON"):
+                await anext(answer)
+
+    run(scenario())
+
+
+def test_stream_that_just_ends_ends_without_a_last_piece():
+    async def scenario() -> None:
+        async with ScriptedServer.native({COMPLETION: Stream({"content": "Hel"})}) as server:
+            assert [chunk.is_final async for chunk in complete(client_of(server))] == [False]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("ask", [complete, chat])
+def test_closing_the_iterator_hangs_up(ask: Any):
+    async def scenario() -> None:
+        first = {"content": "a", **chat_event("a")}
+        stream = Stream(first, asyncio.Event())
+        async with ScriptedServer.native({COMPLETION: stream, CHAT: stream}) as server:
+            answer = ask(client_of(server))
+            assert (await anext(answer)).text == "a"
+            assert not server.hung_up.is_set()
+            await answer.aclose()
+            await asyncio.wait_for(server.hung_up.wait(), 2)
+
+    run(scenario())
+
+
+def test_cancelling_the_reader_hangs_up():
+    async def scenario() -> None:
+        stream = Stream({"content": "a"}, asyncio.Event())
+        async with ScriptedServer.native({COMPLETION: stream}) as server:
+            client = client_of(server)
+
+            async def read() -> None:
+                async for _ in complete(client):
+                    reading.set()
+
+            reading = asyncio.Event()
+            reader = asyncio.create_task(read())
+            await reading.wait()
+            reader.cancel()
+            await asyncio.wait_for(server.hung_up.wait(), 2)
+
+    run(scenario())
+
+
+def test_control_pieces_are_tokenised_once_and_a_persons_words_each_time():
+    async def scenario() -> None:
+        async with ScriptedServer.native({"/tokenize": Reply({"tokens": [5, 6]})}) as server:
+            client = client_of(server)
+            for _ in range(2):
+                assert await client.tokenize("<|im_end|>", special=True) == (5, 6)
+                assert await client.tokenize("<|im_end|>", special=False) == (5, 6)
+            specials = [body["parse_special"] for body in server.bodies("/tokenize")]
+            assert specials == [True, False, False]
+            assert server.bodies("/tokenize")[0] == {
+                "content": "<|im_end|>",
+                "add_special": False,
+                "parse_special": True,
+            }
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("fault", ["dies", "reloads"])
+def test_server_that_went_away_is_probed_and_asked_for_tokens_anew(fault: str):
+    async def scenario() -> None:
+        async with ScriptedServer.native({"/tokenize": Reply({"tokens": [5]})}) as server:
+            client = client_of(server)
+            assert (await client.capabilities()).model_id == "/models/a.gguf"
+            await client.tokenize("<s>", special=True)
+            server.replies[COMPLETION] = LOADING if fault == "reloads" else Stream(BREAK_OFF)
+            with pytest.raises(BackendUnavailableError):
+                await anext(complete(client))
+            server.replies["/props"] = Reply({**PROPS, "model_path": "/models/b.gguf"})
+            server.replies["/tokenize"] = Reply({"tokens": [9]})
+            assert (await client.capabilities()).model_id == "/models/b.gguf"
+            assert await client.tokenize("<s>", special=True) == (9,)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"tokens": None}, {"tokens": [None]}, {"tokens": ["a"]}, 5])
+def test_answer_without_tokens_is_a_backend_error(answer: object):
+    async def scenario() -> None:
+        async with ScriptedServer.native({"/tokenize": Reply(answer)}) as server:
+            with pytest.raises(BackendError, match="gave no tokens"):
+                await client_of(server).tokenize("a", special=True)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("image", "kind"), [(b"\xff\xd8\xff\xe0 picture \x00\xff", "jpeg"), (b"\x89PNG\r\n\x1a\n picture", "png")]
+)
+def test_picture_goes_first_and_byte_for_byte(image: bytes, kind: str):
+    async def scenario() -> None:
+        answer = {"choices": [{"message": {"content": " A red ball. \n"}}], "usage": {"prompt_tokens": 145}}
+        async with ScriptedServer.llama_cpp_python({CHAT: Reply(answer)}) as server:
+            client = client_of(server)
+            seen = await client.ask_about_image(image, "Describe the scene.", schema=SCHEMA, max_tokens=64)
+            assert seen == VisionAnswer("A red ball.", 145)
+            (body,) = server.bodies(CHAT)
+            (message,) = body["messages"]
+            assert message["role"] == "user"
+            picture, question = message["content"]
+            assert question == {"type": "text", "text": "Describe the scene."}
+            prefix, data = picture["image_url"]["url"].split(",")
+            assert (picture["type"], prefix) == ("image_url", f"data:image/{kind};base64")
+            assert base64.b64decode(data) == image
+            assert body["response_format"] == {"type": "json_object", "schema": SCHEMA}
+            assert (body["max_tokens"], body.get("stream")) == (64, None)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("answer", "seen"),
+    [
+        ({"choices": [{"message": {"content": None}}]}, VisionAnswer("", 0)),
+        ({"choices": [{"message": {"content": "A cup."}}], "usage": None}, VisionAnswer("A cup.", 0)),
+    ],
+)
+def test_sparse_answer_about_a_picture_is_taken(answer: object, seen: VisionAnswer):
+    async def scenario() -> None:
+        async with ScriptedServer.vllm({CHAT: Reply(answer)}) as server:
+            assert await client_of(server).ask_about_image(b"x", "What?") == seen
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("answer", [{}, {"choices": []}, {"choices": [{}]}, {"choices": [{"message": None}]}, [], "no"])
+def test_answer_without_words_about_a_picture_is_a_backend_error(answer: object):
+    async def scenario() -> None:
+        async with ScriptedServer.vllm({CHAT: Reply(answer)}) as server:
+            with pytest.raises(BackendError, match="gave no answer"):
+                await client_of(server).ask_about_image(b"x", "What?")
+
+    run(scenario())
+
+
+def test_transport_can_be_injected():
+    async def scenario() -> None:
+        transport = httpx.MockTransport(lambda request: httpx.Response(200, json=PROPS))
+        client = LlamaClient("http://robot", transport=transport)
+        assert (await client.capabilities()).model_id == "/models/a.gguf"
+        await client.close()
+
+    run(scenario())
+
+
+def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+
+    async def scenario() -> None:
+        async with ScriptedServer.native() as server:
+            assert await client_of(server).healthy()
+
+    run(scenario())
