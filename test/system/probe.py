@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +17,9 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
+from smolfusion_ros.msg import ActionCommand, MotionState, Person, Reply, Scene, Turn
+from smolfusion_ros.srv import GetHistory
 
-from smolfusion_ros.msg import ActionCommand, MotionState, Reply, Scene, Turn
 from smolfusion_ros.nodes import _qos
 
 TOPICS: dict[str, tuple[type, QoSProfile]] = {
@@ -91,6 +93,7 @@ class Probe:
         self._executor.add_node(self.node)
         self._clients: dict[str, Any] = {}
         self._heard: dict[str, Heard] = {}
+        self._scenes: Any = None
         self._thread = threading.Thread(target=self._spin, name="probe", daemon=True)
         self._thread.start()
 
@@ -114,11 +117,35 @@ class Probe:
         until(lambda: publisher.get_subscription_count() >= readers, f"{readers} readers of {topic}")
         return publisher
 
-    def call(self, kind: type, name: str, timeout_s: float = 30.0, **fields: Any) -> Any:
-        """A service's response."""
+    def see(self, compact: str) -> None:
+        """Tell the stack that a person is seen, in perception's place."""
+        if self._scenes is None:
+            self._scenes = self.publisher(Scene, "scene", _qos.LATCHED)
+        scene = Scene(source="vlm", compact=compact, persons=[Person()])
+        scene.header.stamp = self.node.get_clock().now().to_msg()
+        self._scenes.publish(scene)
+
+    def history(self, session_id: str, turns: int = 1, tries: int = 1) -> list[Turn]:
+        """A session's turns as memory keeps them, once they are that many."""
+        kept: list[Turn] = []
+
+        def arrived() -> bool:
+            kept[:] = self.call(GetHistory, "get_history", session_id=session_id, tries=tries).turns
+            return len(kept) >= turns
+
+        until(arrived, f"{turns} turns of session {session_id} in memory")
+        return kept
+
+    def call(self, kind: type, name: str, timeout_s: float = 30.0, tries: int = 1, **fields: Any) -> Any:
+        """A service's response. More than one try is for a service whose process was killed and came back."""
         client = self._client(name, lambda: self.node.create_client(kind, name))
         if not client.wait_for_service(timeout_s):
             raise TimeoutError(f"no service {name} within {timeout_s:g} s")
+        for _ in range(tries - 1):
+            try:
+                return wait(client.call_async(kind.Request(**fields)), 1.0, name)
+            except TimeoutError:
+                continue
         return wait(client.call_async(kind.Request(**fields)), timeout_s, name)
 
     def send_goal(
@@ -139,10 +166,8 @@ class Probe:
         return self._clients[name]
 
     def _spin(self) -> None:
-        try:
+        with suppress(ExternalShutdownException):
             self._executor.spin()
-        except ExternalShutdownException:
-            pass
 
 
 def wait(future: Future, timeout_s: float, what: str) -> Any:

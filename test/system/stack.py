@@ -22,7 +22,7 @@ from smolfusion_ros.bringup import stack
 from smolfusion_ros.bringup.paths import profile_path
 from smolfusion_ros.bringup.profile import load_profile
 from smolfusion_ros.bringup.runner import command
-
+from smolfusion_ros.llama.manifest import cache_directory
 from system.probe import Probe, until
 
 START_S = 60.0
@@ -72,7 +72,7 @@ class Workplace:
             **stack.environment(),
             "ROS_DOMAIN_ID": str(self.domain_id),
             "ROS_LOG_DIR": str(directory / "logs" / "ros"),
-            "SMOLFUSION_MODELS": str(models_directory()),
+            "SMOLFUSION_MODELS": str(os.environ.get("SMOLFUSION_MODELS") or cache_directory()),
             "HOME": str(directory / "home"),
             "XDG_DATA_HOME": str(directory / "data"),
             "TMPDIR": str(directory / "tmp"),
@@ -237,9 +237,7 @@ def running(directory: Path, *names: str, **options: Any) -> Iterator[Stack]:
         started.end()
 
 
-def end_processes(
-    processes: dict[str, subprocess.Popen[bytes]], number: int = signal.SIGTERM
-) -> dict[str, int]:
+def end_processes(processes: dict[str, subprocess.Popen[bytes]], number: int = signal.SIGTERM) -> dict[str, int]:
     """Signal all processes and wait; SIGKILL for what does not end. Their exit codes, by name."""
     for process in processes.values():
         if process.poll() is None:
@@ -268,4 +266,3 @@ def answers(url: str) -> bool:
         return httpx.get(url, timeout=2.0, trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
-

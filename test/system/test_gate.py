@@ -1,0 +1,135 @@
+"""The motion gate and what follows it, with a camera at 30 frames a second in another process."""
+
+import time
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import GetParameters, SetParameters
+from sensor_msgs.msg import CompressedImage, Image
+
+from smolfusion_ros.nodes import _qos
+from system.camera import LOOP, entering
+from system.probe import Heard, Probe, stamp_ns, until
+from system.stack import Camera, Stack, running
+
+pytestmark = pytest.mark.system
+
+VISITS = 4
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory) -> Iterator[Stack]:
+    with running(tmp_path_factory.mktemp("gate"), "vlm_backend", "motion_gate", "perception") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def camera(stack: Stack) -> Camera:
+    return stack.camera()
+
+
+@dataclass(frozen=True)
+class StillScene:
+    """Ten seconds of an empty room: how many frames were sent, seen and made keyframes."""
+
+    sent: int
+    seen: int
+    keyframes: int
+
+
+@pytest.fixture(scope="module")
+def still_scene(stack: Stack, camera: Camera) -> StillScene:
+    motion, keyframes = stack.probe.heard("motion"), Heard("keyframe/compressed")
+    stack.probe.node.create_subscription(CompressedImage, "keyframe/compressed", keyframes.take, _qos.KEYFRAME)
+    stamps = camera.show("nobody", 300)
+    last = motion.wait_for(lambda message: stamp_ns(message.header.stamp) == stamps[-1]).message
+    ages_ms = sorted((each.at_ns - stamp_ns(each.message.header.stamp)) * 1e-6 for each in motion.arrivals())
+    print(f"{last.frames_seen} of {len(stamps)} frames seen, {last.frames_forwarded} forwarded", end=", ")
+    print(f"motion {ages_ms[len(ages_ms) // 2]:.1f} ms after the frame (median), {ages_ms[-1]:.0f} ms at most")
+    return StillScene(len(stamps), last.frames_seen, len(keyframes))
+
+
+def test_every_frame_at_30_hz_reaches_the_gate(still_scene: StillScene) -> None:
+    assert (still_scene.sent, still_scene.seen) == (300, 300)
+
+
+def test_still_scene_gives_hardly_a_keyframe(still_scene: StillScene) -> None:
+    assert 1 <= still_scene.keyframes <= 2
+
+
+def test_visitor_is_in_a_scene_within_a_second(stack: Stack, camera: Camera) -> None:
+    scene = stack.probe.heard("scene")
+    first_visible = next(index for index in range(LOOP) if entering(index).visible)
+    delays_ms = []
+    for _ in range(VISITS):
+        camera.show("nobody", 45)
+        known = len(scene)
+        stamps = camera.show("entering", LOOP)
+        camera.begin("standing")
+        seen = scene.wait_for(lambda message: message.persons, since=known)
+        camera.stop()
+        delays_ms.append((seen.at_ns - stamps[first_visible]) * 1e-6)
+    print(f"visitor first visible to scene with a person: {[round(each) for each in delays_ms]} ms")
+    assert max(delays_ms) < 1000.0
+
+
+def test_parameters_change_at_run_time_and_nonsense_is_refused(stack: Stack) -> None:
+    [accepted] = _set(stack.probe, pixel_threshold=20.0)
+    assert accepted.successful
+    name = ["pixel_threshold"]
+    [value] = stack.probe.call(GetParameters, "motion_gate/get_parameters", names=name).values
+    assert value.double_value == 20.0
+    nonsense = {
+        "pixel_threshold": -1.0,
+        "analysis_width_px": 3,
+        "jpeg_quality": 1000,
+        "refresh_interval_s": "soon",
+        "image_transport": "telepathy",
+    }
+    for key, wrong in nonsense.items():
+        [refused] = _set(stack.probe, **{key: wrong})
+        print(f"{key} = {wrong!r}: {refused.reason}")
+        assert not refused.successful
+        assert refused.reason
+    _set(stack.probe, pixel_threshold=12.0)
+
+
+def test_broken_frames_are_logged_and_dropped(stack: Stack, camera: Camera) -> None:
+    images = stack.probe.publisher(Image, "image", _qos.SENSOR)
+    log, motion = stack.workplace.log("motion_gate"), stack.probe.heard("motion")
+    broken = {
+        "step": Image(width=640, height=480, encoding="bgr8", step=640, data=array("B", bytes(640 * 480))),
+        "0x0": Image(encoding="bgr8"),
+        "infrared9": Image(width=4, height=4, encoding="infrared9", step=4, data=array("B", bytes(16))),
+    }
+    known = len(motion)
+    for word, image in broken.items():
+        end = time.monotonic() + 8.0
+        # The same log line is written at most every five seconds.
+        while not _names(log.read_text(), word):
+            assert time.monotonic() < end, f"{word} is not logged: {log.read_text()}"
+            images.publish(image)
+            time.sleep(0.2)
+    assert len(motion) == known
+    stamps = camera.show("nobody", 5)
+    until(lambda: any(stamp_ns(each.header.stamp) in stamps for each in motion.messages(known)), "the gate's answer")
+
+
+def _names(log: str, word: str) -> bool:
+    return any("frame dropped" in line and word in line for line in log.splitlines())
+
+
+def _set(probe: Probe, **values: object) -> list:
+    kinds = {
+        float: (ParameterType.PARAMETER_DOUBLE, "double_value"),
+        int: (ParameterType.PARAMETER_INTEGER, "integer_value"),
+        str: (ParameterType.PARAMETER_STRING, "string_value"),
+    }
+    parameters = []
+    for name, value in values.items():
+        kind, field = kinds[type(value)]
+        parameters.append(Parameter(name=name, value=ParameterValue(type=kind, **{field: value})))
+    return probe.call(SetParameters, "motion_gate/set_parameters", parameters=parameters).results

@@ -1,0 +1,112 @@
+"""Stopping: within milliseconds, whatever the language model is doing, and without asking it."""
+
+import statistics
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from rclpy.qos import QoSProfile
+from smolfusion_ros.action import Converse
+from smolfusion_ros.msg import Utterance
+from smolfusion_ros.srv import Chat
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+from smolfusion_ros.nodes import _qos
+from system.probe import Heard, wait
+from system.stack import Stack, running
+
+pytestmark = pytest.mark.system
+
+STORY = "tell me a long story about a dragon, a princess and a wizard"
+REQUEST = "please wave your right hand"
+TIMES, PRESSES = 30, 5
+LIMIT_MS = 10.0
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory) -> Iterator[Stack]:
+    with running(tmp_path_factory.mktemp("reflex"), "llm_backend", "dialogue", "memory") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def commands(stack: Stack) -> Heard:
+    return stack.probe.heard("action_command")
+
+
+@pytest.fixture(scope="module")
+def utterances(stack: Stack):
+    return stack.probe.publisher(Utterance, "utterance", _qos.UTTERANCE)
+
+
+def _stop_ms(utterances, commands: Heard) -> float:
+    """Say stop; the time until the command is here, in milliseconds."""
+    known, said = len(commands), Utterance(text="Stop!", session_id="reflex")
+    begun = time.perf_counter()
+    utterances.publish(said)
+    arrival = commands.wait_for(since=known)
+    assert (arrival.message.name, arrival.message.source) == ("stop", "reflex")
+    return (arrival.at_s - begun) * 1e3
+
+
+def _tell(what: str, times_ms: list[float]) -> float:
+    median = statistics.median(times_ms)
+    print(f"{what}: median {median:.1f} ms, worst {max(times_ms):.1f} ms of {len(times_ms)}")
+    return median
+
+
+def test_stop_takes_milliseconds_and_asks_no_model(stack: Stack, utterances, commands: Heard) -> None:
+    slots = f"{stack.workplace.llm_url}/slots"
+    before = httpx.get(slots).json()
+    times_ms = []
+    for _ in range(TIMES):
+        times_ms.append(_stop_ms(utterances, commands))
+        time.sleep(0.03)
+    assert _tell("utterance to command, idle", times_ms) < LIMIT_MS
+    after = httpx.get(slots).json()
+    print("task of the slot:", [slot.get("id_task") for slot in before], [slot.get("id_task") for slot in after])
+    assert after == before
+
+
+def test_stop_takes_milliseconds_while_a_reply_is_generated(stack: Stack, utterances, commands: Heard) -> None:
+    times_ms, interrupted = [], 0
+    for index in range(TIMES):
+        partial = Heard("feedback")
+        goal = stack.probe.send_goal(Converse, "converse", partial.take, text=STORY, session_id=f"story{index % 3}")
+        partial.wait_for()
+        times_ms.append(_stop_ms(utterances, commands))
+        interrupted += wait(goal.get_result_async(), 15.0, "converse").result.message == "interrupted"
+    print(f"{interrupted} of {TIMES} replies were cut short")
+    assert _tell("utterance to command, during a reply", times_ms) < LIMIT_MS
+    assert interrupted >= 0.9 * TIMES
+
+
+def test_emergency_stop_holds_until_it_is_reset(stack: Stack, commands: Heard) -> None:
+    probe, turns = stack.probe, stack.probe.heard("turn")
+    button = probe.publisher(Bool, "emergency_stop", QoSProfile(depth=1, durability=_qos.LATCHED.durability))
+    probe.see("person right smiling waving blue shirt")
+    times_ms = []
+    for _ in range(PRESSES):
+        known, begun = len(commands), time.perf_counter()
+        button.publish(Bool(data=True))
+        stop = commands.wait_for(since=known)
+        times_ms.append((stop.at_s - begun) * 1e3)
+        assert (stop.message.name, stop.message.source, stop.message.priority) == ("stop", "reflex", 255)
+        assert stop.message.session_id == ""
+    print(f"emergency stop to command: {[round(each, 1) for each in times_ms]} ms")
+
+    refused = probe.call(Chat, "chat", text=REQUEST, session_id="stopped")
+    turn = turns.wait_for(lambda turn: turn.id == refused.turn_id).message
+    print("rejected:", list(turn.rejected))
+    assert list(turn.commands) == []
+    assert list(turn.rejected) == list(refused.rejected) == ["wave: emergency stop is engaged"]
+
+    assert probe.call(Trigger, "reset_emergency_stop").success
+    again = probe.call(Trigger, "reset_emergency_stop")
+    assert (again.success, again.message) == (False, "the emergency stop is not engaged")
+    known = len(commands)
+    allowed = probe.call(Chat, "chat", text=REQUEST, session_id="released")
+    assert [command.name for command in allowed.commands] == ["wave"]
+    assert commands.wait_for(since=known).message.id == allowed.commands[0].id
