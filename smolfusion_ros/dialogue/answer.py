@@ -107,10 +107,12 @@ class AnswerWriter:
         return PastTurn(scene, heard, answer_text, await self._ids(pieces))
 
     async def warm_up(self) -> None:
-        """Have a native server evaluate the constant part of the prompt, so that the first turn need not."""
-        if not (await self._model.capabilities()).native:
-            return
-        async for _ in self._model.complete(await self._prefix_ids(), grammar="", max_tokens=1):
+        """Have the server evaluate the constant part of the prompt, so that the first turn need not."""
+        if (await self._model.capabilities()).native:
+            chunks = self._model.complete(await self._prefix_ids(), grammar="", max_tokens=1)
+        else:
+            chunks = self._model.chat(self._layout.messages((), "", ""), max_tokens=1)
+        async for _ in chunks:
             pass
 
     async def _prefix_ids(self) -> tuple[int, ...]:

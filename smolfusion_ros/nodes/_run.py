@@ -55,7 +55,7 @@ def run(make_node: Callable[[], Node]) -> int:
 
 
 def _look_up_now_and_then(node: Node) -> None:
-    """Bound how long a stop goes unnoticed: a signal's wake-up of the executor gets lost once in about 50 times."""
+    """Bound how long a stop goes unnoticed: rclpy's wake-up of the executor by a signal is lost now and then."""
     node.create_timer(
         WAKE_INTERVAL_S,
         lambda: None,

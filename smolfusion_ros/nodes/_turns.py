@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isnan, nan
 from typing import Any
 
 from smolfusion_ros.dialogue.engine import RememberedTurn
@@ -33,7 +34,13 @@ def stored_turn(turn: Turn) -> StoredTurn:
     document["rejected"] = list(turn.rejected)
     document["stages_s"] = {each.name: stamp_ns(each.duration) * 1e-9 for each in turn.stages}
     document["commands"] = [
-        {name: getattr(command, name) for name in _COMMAND} | {"stamp_ns": stamp_ns(command.header.stamp)}
+        {name: getattr(command, name) for name in _COMMAND}
+        | {
+            "stamp_ns": stamp_ns(command.header.stamp),
+            "lifetime_ns": stamp_ns(command.lifetime),
+            "scene_stamp_ns": stamp_ns(command.scene_stamp),
+            "target_bearing_rad": None if isnan(command.target_bearing_rad) else command.target_bearing_rad,
+        }
         for command in turn.commands
     ]
     tokens = turn.evaluated_tokens + turn.answer_tokens or (len(turn.heard) + len(turn.said)) // 4
@@ -51,6 +58,10 @@ def restored_turn(stored: StoredTurn) -> Turn:
     for fields in document["commands"]:
         command = ActionCommand(session_id=stored.session_id, **{name: fields[name] for name in _COMMAND})
         command.header.stamp = time_message(fields["stamp_ns"])
+        command.lifetime = duration_message(fields["lifetime_ns"] * 1e-9)
+        command.scene_stamp = time_message(fields["scene_stamp_ns"])
+        bearing_rad = fields["target_bearing_rad"]
+        command.target_bearing_rad = nan if bearing_rad is None else bearing_rad
         turn.commands.append(command)
     return turn
 

@@ -39,6 +39,7 @@ from smolfusion_ros.srv import Chat, GetHistory
 
 WARM_UP_RETRY_S = 1.0
 MEMORY_TIMEOUT_S = 1.0
+DISCOVERY_POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -185,14 +186,20 @@ class DialogueNode(Node):
         self._io.call_soon(self._engine.forget, session_id.data)
 
     async def _remembered(self, session_id: str) -> Sequence[RememberedTurn]:
-        if not self._history.service_is_ready():
-            return ()
         request = GetHistory.Request(session_id=session_id)
         try:
+            await self._memory_found()
             answer = await self._io.from_ros(lambda: self._history.call_async(request), MEMORY_TIMEOUT_S)
         except asyncio.TimeoutError as error:
             raise SmolFusionError(f"memory did not answer within {MEMORY_TIMEOUT_S:g} s") from error
         return [remembered_turn(turn, self._layout) for turn in answer.turns if turn.source == "llm" and turn.said]
+
+    async def _memory_found(self) -> None:
+        for _ in range(round(MEMORY_TIMEOUT_S / DISCOVERY_POLL_S)):
+            if self._history.service_is_ready():
+                return
+            await asyncio.sleep(DISCOVERY_POLL_S)
+        raise asyncio.TimeoutError
 
     async def _warm_up(self) -> None:
         while True:

@@ -404,19 +404,29 @@ def test_warm_up_evaluates_the_constant_part_that_every_prompt_begins_with():
     run(scenario())
 
 
-@pytest.mark.parametrize("native", [True, False])
-def test_warm_up_keeps_away_from_turns_and_from_servers_that_gain_nothing(native: bool):
+def test_warm_up_asks_a_foreign_server_for_one_token_after_the_constant_messages():
     async def scenario() -> None:
-        bench, gate = Bench(ScriptedModel(native=native)), asyncio.Event()
-        bench.model.answers(gate, rest("Yes.") if native else bench.layout.answer_text("Yes.", ()))
-        if native:
-            turn = bench.start("t")
-            await eventually(lambda: len(bench.model.requests) == 1)
+        bench = Bench(ScriptedModel(native=False))
         await bench.engine.warm_up()
-        assert len(bench.model.requests) == int(native)
-        if native:
-            gate.set()
-            await turn
+        bench.model.answers(bench.layout.answer_text("Yes.", ()))
+        await bench.turn()
+        warm, turn = bench.model.requests
+        assert warm.max_tokens == 1
+        assert turn.messages[: len(warm.messages) - 1] == warm.messages[:-1]
+
+    run(scenario())
+
+
+def test_warm_up_keeps_away_from_turns():
+    async def scenario() -> None:
+        bench, gate = Bench(), asyncio.Event()
+        bench.model.answers(gate, rest("Yes."))
+        turn = bench.start("t")
+        await eventually(lambda: len(bench.model.requests) == 1)
+        await bench.engine.warm_up()
+        assert len(bench.model.requests) == 1
+        gate.set()
+        await turn
 
     run(scenario())
 
