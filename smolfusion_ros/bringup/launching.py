@@ -12,6 +12,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
+from smolfusion_ros.bringup.models import check_models
 from smolfusion_ros.bringup.profile import load_profile
 from smolfusion_ros.bringup.stack import LOG_LEVELS, NODES, Options, Process, describe, environment
 
@@ -79,7 +80,10 @@ def _start(context: LaunchContext, names: tuple[str, ...], nodes: tuple[str, ...
     if "start_backends" in given:
         chosen["start_backends"] = given["start_backends"] == "true"
     options = Options(**chosen)
-    return [_action(process, options) for process in describe(load_profile(profile_name), profile_name, options)]
+    profile = load_profile(profile_name)
+    if options.start_backends:
+        check_models(profile)
+    return [_action(process, options) for process in describe(profile, profile_name, options)]
 
 
 def _action(process: Process, options: Options) -> Action:

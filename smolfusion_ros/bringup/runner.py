@@ -18,11 +18,10 @@ from typing import Any
 
 from circus import get_arbiter
 
-from smolfusion_ros.bringup.paths import manifest_path
-from smolfusion_ros.bringup.profile import ROLES, Profile, load_profile
+from smolfusion_ros.bringup.models import check_models
+from smolfusion_ros.bringup.profile import load_profile
 from smolfusion_ros.bringup.stack import NODES, Options, Process, describe, environment
 from smolfusion_ros.errors import SmolFusionError
-from smolfusion_ros.llama.manifest import load_manifest
 
 GRACE_S = 5.0
 CHECK_INTERVAL_S = 0.5
@@ -36,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         profile = load_profile(arguments.profile)
         processes = describe(profile, arguments.profile, options)
         if options.start_backends:
-            _check_models(profile)
+            check_models(profile)
     except SmolFusionError as error:
         print(f"cannot start: {error}", file=sys.stderr)
         return 2
@@ -72,15 +71,6 @@ class PrefixedOutput:
         if self._rest:
             print(f"{self._prefix}{self._rest}", flush=True)
         self._rest = ""
-
-
-def _check_models(profile: Profile) -> None:
-    """Fail once, here, rather than in every restart of a backend."""
-    manifest = load_manifest(manifest_path())
-    for role in ROLES:
-        backend = profile.backend(role)
-        if not backend.is_remote:
-            manifest.resolve(backend.model, role)
 
 
 def _watcher(process: Process, options: Options) -> dict[str, Any]:

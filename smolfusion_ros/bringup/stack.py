@@ -95,8 +95,11 @@ def describe(profile: Profile, profile_name: str, options: Options) -> list[Proc
 
 
 def environment() -> dict[str, str]:
-    """Variables that every process of the stack needs: room for camera frames in Fast DDS."""
-    old_name = os.environ.get("ROS_DISTRO") == "humble"
+    """Variables that every process of the stack needs: room for camera frames in Fast DDS.
+
+    Fast DDS 3 (Kilted) renamed the variable, and warns of the old name.
+    """
+    old_name = os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
     variable = "FASTRTPS_DEFAULT_PROFILES_FILE" if old_name else "FASTDDS_DEFAULT_PROFILES_FILE"
     return {variable: os.environ.get(variable) or str(share_directory() / "config" / "fastdds.xml")}
 

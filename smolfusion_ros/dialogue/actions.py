@@ -21,6 +21,7 @@ LENGTH_UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "ft": 0.3048, "in": 0.0254}
 ANGLE_UNITS = {"deg": 1.0, "rad": 180.0 / math.pi, "turn": 360.0}
 UNITS = {"m": LENGTH_UNITS, "deg": ANGLE_UNITS}
 
+STOP = "stop"
 PRIORITIES = {"low": 0, "normal": 100, "stop": 255}
 KINDS = ("choice", "target", "noun", "quantity")
 MAX_NOUN_LENGTH = 32

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from smolfusion_ros.errors import ConfigurationError
 
+# A cautious estimate: English takes four characters a token, JSON and other languages fewer.
+CHARACTERS_PER_TOKEN = 2
+WRAPPING_TOKENS = 12
+
 
 @dataclass(frozen=True)
 class PastTurn:
@@ -16,6 +20,12 @@ class PastTurn:
     heard: str
     answer: str
     token_ids: tuple[int, ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the turn takes; estimated where the server takes no token ids."""
+        characters = len(self.scene) + len(self.heard) + len(self.answer)
+        return len(self.token_ids) or WRAPPING_TOKENS + characters // CHARACTERS_PER_TOKEN
 
 
 class Conversation:
@@ -43,7 +53,7 @@ class Conversation:
 
     @property
     def token_count(self) -> int:
-        return sum(len(turn.token_ids) for turn in self._turns)
+        return sum(turn.tokens for turn in self._turns)
 
     def append(self, turn: PastTurn) -> None:
         self._turns.append(turn)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Mapping
 from time import monotonic
 from typing import Any
 
 from smolfusion_ros.dialogue.actions import Catalogue, Command
 from smolfusion_ros.dialogue.answer import Answer
-from smolfusion_ros.dialogue.policy import CommandPolicy
+from smolfusion_ros.dialogue.policy import CommandPolicy, Situation
 from smolfusion_ros.dialogue.turn import IssuedCommand, SceneContext, TurnListener, TurnRecord, new_id
 from smolfusion_ros.errors import BackendError, CommandError
+
+_log = logging.getLogger(__name__)
+
+# How long a cancelled request may take to close its connection.
+STOP_S = 2.0
 
 
 class Draft:
@@ -41,7 +47,7 @@ class Draft:
         return [issued.command for issued in self._commands]
 
     async def run(self, work: Coroutine[Any, Any, None], deadline_s: float) -> None:
-        """Do the turn's work until it ends, is interrupted, or the deadline passes. Backend errors are kept."""
+        """Do the turn's work until it ends, is interrupted, or the deadline passes; errors are kept."""
         if self.interrupted:  # while it was waiting
             work.close()
             return
@@ -56,6 +62,9 @@ class Draft:
         except asyncio.CancelledError:
             self.interrupted = True
             await self._stop()
+        except Exception as error:  # one turn's trouble must not end the dialogue, nor its emergency stop
+            _log.exception("turn %s failed", self.id)
+            self.error = f"{type(error).__name__}: {error}"
 
     def interrupt(self) -> None:
         """End the work; the turn keeps what was said so far."""
@@ -78,16 +87,22 @@ class Draft:
         self.said += delta
         self._listener.on_text(self.id, self.session_id, delta)
 
-    def command(self, written: object, catalogue: Catalogue, policy: CommandPolicy, scene: SceneContext) -> None:
-        """Check a command; publish it or keep the reason why not."""
+    def command(self, written: object, catalogue: Catalogue, policy: CommandPolicy, situation: Situation) -> None:
+        """Check a command; publish it or keep the reason why not.
+
+        Args:
+            situation: that of this moment, which may be long after the prompt was rendered.
+        """
         try:
             command = catalogue.command(written)
-            policy.admit(command, scene.situation)
+            if self.interrupted:
+                raise CommandError("the turn was interrupted")
+            policy.admit(command, situation)
         except CommandError as error:
             name = written.get("name", "?") if isinstance(written, Mapping) else "?"
             self._rejected.append(f"{name}: {error}")
             return
-        issued = IssuedCommand(new_id(), self.session_id, command, self.source, scene.stamp_ns)
+        issued = IssuedCommand(new_id(), self.session_id, command, self.source, self.scene.stamp_ns)
         self._commands.append(issued)
         self._stages_s.setdefault("command", monotonic() - self._begun_s)
         self._listener.on_command(issued)
@@ -118,4 +133,4 @@ class Draft:
     async def _stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
-            await asyncio.wait({self._task})
+            await asyncio.wait({self._task}, timeout=STOP_S)

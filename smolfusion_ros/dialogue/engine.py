@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
-from smolfusion_ros.dialogue.actions import Command
+from smolfusion_ros.dialogue.actions import STOP, Catalogue, Command
 from smolfusion_ros.dialogue.answer import AnswerWriter
 from smolfusion_ros.dialogue.conversation import Conversation
 from smolfusion_ros.dialogue.draft import Draft
@@ -30,9 +30,19 @@ from smolfusion_ros.dialogue.turn import (
     checked_utterance,
     new_id,
 )
-from smolfusion_ros.errors import BackendError, BusyError, SmolFusionError
+from smolfusion_ros.errors import (
+    BackendError,
+    BusyError,
+    CommandError,
+    ConfigurationError,
+    SessionError,
+    SmolFusionError,
+)
 
 _log = logging.getLogger(__name__)
+
+# How long the tokens of a finished turn may take to be known.
+REMEMBER_S = 2.0
 
 # (scene line, utterance, answer as the model writes it), oldest first
 RememberedTurn = tuple[str, str, str]
@@ -70,7 +80,8 @@ class DialogueEngine:
         self._reflexes = reflexes
         self._scene = scene
         self._remembered = remembered
-        self._default_session = default_session
+        self._default_session = checked_session(default_session, default_session)
+        self._stop = _stop_command(layout.catalogue)
         self._writer = AnswerWriter(model, layout, max_answer_tokens=self.limits.max_answer_tokens)
         self._backend = asyncio.Semaphore(self.limits.concurrency)
         self._drafts: dict[str, Draft] = {}  # all turns that are not finished, by id
@@ -90,11 +101,11 @@ class DialogueEngine:
             BusyError: too many turns are waiting.
         """
         utterance = checked_utterance(heard, self.limits.max_utterance_characters)
-        session = checked_session(session_id, self._default_session)
-        draft = Draft(turn_id or new_id(), session, utterance, listener)
         command = self._reflexes.match(utterance)
         if command is not None:
-            return self._reflex(draft, command)
+            return self._reflex(command, utterance, session_id, turn_id, listener)
+        session = checked_session(session_id, self._default_session)
+        draft = Draft(turn_id or new_id(), session, utterance, listener)
         if len(self._drafts) >= self.limits.max_waiting + self.limits.concurrency:
             raise BusyError(f"{len(self._drafts)} turns are waiting for the language model")
         self._drafts[draft.id] = draft
@@ -119,9 +130,16 @@ class DialogueEngine:
                 del self._running[session]
             draft.finished.set()
 
-    def _reflex(self, draft: Draft, command: Command) -> TurnRecord:
+    def _reflex(
+        self, command: Command, utterance: str, session_id: str, turn_id: str | None, listener: TurnListener
+    ) -> TurnRecord:
+        try:
+            session = checked_session(session_id, self._default_session)
+        except SessionError:
+            session = self._default_session  # a stop is a stop, whoever says it
+        draft = Draft(turn_id or new_id(), session, utterance, listener)
         draft.source = "reflex"
-        draft.command(command.as_written(), self._layout.catalogue, self.policy, self._scene())
+        draft.command(command.as_written(), self._layout.catalogue, self.policy, self._scene().situation)
         self.interrupt()
         draft.speak(self._reflexes.reply(command))
         return draft.finish()
@@ -147,13 +165,12 @@ class DialogueEngine:
         self._conversations.pop(session_id, None)
 
     def set_emergency_stop(self, engaged: bool) -> IssuedCommand | None:
-        """Engage or release the emergency stop; engaging ends all running turns and gives the stop command."""
+        """Engage or release the emergency stop; engaging, also again, ends all turns and gives the stop command."""
         self.policy.emergency_stop = engaged
         if not engaged:
             return None
         self.interrupt()
-        stop = self._layout.catalogue.command({"name": "stop", "arguments": {}})
-        return IssuedCommand(new_id(), "", stop, "reflex")
+        return IssuedCommand(new_id(), "", self._stop, "reflex")
 
     async def _answer(self, draft: Draft) -> None:
         async with self._backend:
@@ -167,20 +184,21 @@ class DialogueEngine:
                     async for update in updates:
                         draft.speak(update.say)
                         for written in update.commands:
-                            draft.command(written, self._layout.catalogue, self.policy, draft.scene)
+                            draft.command(written, self._layout.catalogue, self.policy, self._scene().situation)
             finally:
                 draft.mark("generation")
             if not draft.answer.reply.complete:
                 draft.error = "the answer was cut off"
 
     async def _remember(self, draft: Draft) -> None:
-        """Put the turn into the prompt's history, then prune: nobody waits any more."""
+        """Put the turn into the prompt's history, then prune: the person has the answer already."""
         conversation = self._conversations.get(draft.session_id)
         if draft.answer is None or conversation is None or not draft.answer.reply.say:
             return
         try:
-            conversation.append(await self._writer.past_turn(draft.answer, draft.commands))
-        except BackendError as error:
+            past_turn = self._writer.past_turn(draft.answer, draft.commands)
+            conversation.append(await asyncio.wait_for(past_turn, REMEMBER_S))
+        except (BackendError, asyncio.TimeoutError) as error:
             _log.warning("session %s is taken from memory at its next turn: %s", draft.session_id, error)
             self.forget(draft.session_id)
             return
@@ -217,3 +235,10 @@ class DialogueEngine:
         except SmolFusionError as error:
             _log.warning("starting session %s without its history: %s", session_id, error)
             return ()
+
+
+def _stop_command(catalogue: Catalogue) -> Command:
+    try:
+        return catalogue.command({"name": STOP, "arguments": {}})
+    except CommandError as error:
+        raise ConfigurationError(f"the action catalogue needs a {STOP!r} without arguments: {error}") from error

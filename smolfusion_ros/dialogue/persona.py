@@ -29,8 +29,6 @@ class Persona:
     name: str
     text: str
     canned_unavailable: str
-    canned_busy: str
-    default_language: str = "en"
     examples: tuple[Example, ...] = ()
 
     @classmethod
@@ -48,8 +46,6 @@ class Persona:
                 name=str(document["name"]),
                 text=" ".join(str(document["persona"]).split()),
                 canned_unavailable=str(document["canned"]["unavailable"]),
-                canned_busy=str(document["canned"]["busy"]),
-                default_language=str(document.get("default_language", "en")),
                 examples=examples,
             )
         except (AttributeError, KeyError, TypeError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from smolfusion_ros.dialogue.actions import Command
+from smolfusion_ros.dialogue.actions import STOP, Command
 from smolfusion_ros.errors import CommandError
 
 
@@ -35,13 +35,15 @@ class CommandPolicy:
         self.emergency_stop = False
 
     def admit(self, command: Command, situation: Situation) -> None:
-        """Let a command pass and start its cooldown.
+        """Let a command pass and start its cooldown; ``stop`` always passes.
 
         Raises:
             CommandError: why it must not go out.
         """
         action = command.action
-        if self.emergency_stop and action.name != "stop":
+        if action.name == STOP:
+            return
+        if self.emergency_stop:
             raise CommandError("emergency stop is engaged")
         if action.needs_person and not situation.person_seen:
             raise CommandError("needs a person, nobody is seen")

@@ -1,7 +1,7 @@
 """Utterances that become a command in milliseconds, without any model.
 
-The whole utterance is compared, after normalising: "Stop!", "please stop" and "Robot, stop now" are the reflex,
-"don't stop" and "the bus stop" are not.
+The whole utterance must be made of phrases and courtesies, after normalising: "Stop!", "please stop", "stop, stop" and
+"Robot, stop now" are the reflex, "don't stop" and "the bus stop" are not.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from smolfusion_ros.dialogue.actions import Catalogue, Command
 from smolfusion_ros.documents import read_mapping
 from smolfusion_ros.errors import CommandError, ConfigurationError
 
+# No reflex is this long; what is longer is for the model.
+MAX_WORDS = 12
 _NOT_WORD = re.compile(r"[^\w' ]+")
 
 
@@ -48,29 +50,35 @@ class Reflexes:
                 raise ConfigurationError(f"reflex {name!r}: {error}") from error
             for phrase in spoken:
                 self._commands[normalise(phrase)] = command
+        self._by_name = {command.name: command for command in self._commands.values()}
+        self._longest = max((len(phrase.split()) for phrase in (*self._commands, *self._courtesies)), default=1)
 
     def match(self, utterance: str) -> Command | None:
         """The command of an utterance, or None where a model has to think."""
         words = normalise(utterance).split()
-        while words:
-            command = self._commands.get(" ".join(words))
-            if command is not None:
-                return command
-            if words[0] in self._courtesies:
-                del words[0]
-            elif words[-1] in self._courtesies:
-                del words[-1]
-            else:
-                return None
-        return None
+        if len(words) > MAX_WORDS:
+            return None
+        # found[i]: what the first i words are made of, courtesies and phrases only; None: not of these.
+        found: list[set[str] | None] = [set(), *([None] * len(words))]
+        for end in range(1, len(words) + 1):
+            for start in range(max(0, end - self._longest), end):
+                before, part = found[start], " ".join(words[start:end])
+                if before is None:
+                    continue
+                if part in self._commands:
+                    found[end] = (found[end] or set()) | before | {self._commands[part].name}
+                elif part in self._courtesies:
+                    found[end] = (found[end] or set()) | before
+        names = found[-1] or set()
+        return self._by_name[names.pop()] if len(names) == 1 else None
 
     def reply(self, command: Command) -> str:
         """What the robot says to a reflex."""
         return self._replies.get(command.name, "")
 
     @classmethod
-    def load(cls, path: Path, catalogue: Catalogue) -> Reflexes:
-        """Read the ``reflexes`` of a catalogue file.
+    def load(cls, path: Path, catalogue: Catalogue, *, name: str = "") -> Reflexes:
+        """Read the ``reflexes`` of a catalogue file; ``name`` is the robot's, by which it may be addressed.
 
         Raises:
             ConfigurationError: the file cannot be read or a reflex is not in the catalogue.
@@ -79,6 +87,6 @@ class Reflexes:
         return cls(
             catalogue,
             section.get("phrases") or {},
-            courtesies=section.get("courtesies") or (),
+            courtesies=[*(section.get("courtesies") or ()), *([name] if name else [])],
             replies=section.get("replies"),
         )

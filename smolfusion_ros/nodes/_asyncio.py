@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 from rclpy.node import Node
 from rclpy.task import Future
 
+from smolfusion_ros.errors import SmolFusionError
+
 Result = TypeVar("Result")
 
 
@@ -52,8 +54,11 @@ class IoLoop:
         work.add_done_callback(hand_over)
         return awaited
 
-    async def from_ros(self, start: Callable[[], Future], timeout_s: float) -> Any:
+    async def from_ros(self, start: Callable[[], Future], timeout_s: float, give_up: Callable[[Future], object]) -> Any:
         """On the loop: the result of a rclpy future that ``start`` makes in the ROS thread.
+
+        Args:
+            give_up: called in the ROS thread with the future if it does not come in time.
 
         Raises:
             asyncio.TimeoutError: it did not come in time.
@@ -64,13 +69,19 @@ class IoLoop:
             if not arrived.done():
                 arrived.set_result(result)
 
+        begun: list[Future] = []
+
         def begin() -> None:
-            start().add_done_callback(lambda done: self.call_soon(set_result, done.result()))
+            begun.append(start())
+            begun[0].add_done_callback(lambda done: self.call_soon(set_result, done.result()))
 
         executor = self._node.executor
-        if executor is not None:
-            executor.create_task(begin)
-        return await asyncio.wait_for(arrived, timeout_s)
+        executor.create_task(begin)
+        try:
+            return await asyncio.wait_for(arrived, timeout_s)
+        except asyncio.TimeoutError:
+            executor.create_task(lambda: [give_up(future) for future in begun])
+            raise
 
     def call_soon(self, function: Callable[..., object], *args: Any) -> None:
         """Run a plain function on the loop, from any thread."""
@@ -93,5 +104,10 @@ class IoLoop:
         self._loop.stop()
 
     def _log_failure(self, done: concurrent.futures.Future[Any]) -> None:
-        if not done.cancelled() and (error := done.exception()) is not None:
-            self._node.get_logger().debug(f"{type(error).__name__}: {error}")
+        if done.cancelled() or (error := done.exception()) is None:
+            return
+        logger, text = self._node.get_logger(), f"{type(error).__name__}: {error}"
+        if isinstance(error, SmolFusionError):
+            logger.debug(text)  # told to whoever asked
+        else:
+            logger.error(text)

@@ -15,6 +15,7 @@ from smolfusion_ros.vision.gate import GateDecision
 from smolfusion_ros.vision.scene import SceneDescription, compact_line
 
 _NS = 1_000_000_000
+_PERSON_WORDS = ("person", "me", "you")
 
 
 def time_message(stamp_ns: int) -> Time:
@@ -87,9 +88,9 @@ def scene_message(scene: SceneDescription, latency_s: float) -> Scene:
     )
 
 
-def target_of(arguments: dict[str, object], scene: Scene | None) -> tuple[int, float]:
+def target_of(arguments: dict[str, object], needs_person: bool, scene: Scene | None) -> tuple[int, float]:
     """Track id and bearing of what a command is about, where the scene shows it; (-1, NaN) otherwise."""
-    if scene is None or arguments.get("target", arguments.get("recipient")) not in ("person", "me", "you"):
+    if scene is None or not (needs_person or arguments.get("target", arguments.get("recipient")) in _PERSON_WORDS):
         return -1, nan
     persons = sorted(scene.persons, key=lambda person: (not person.engaged, -person.confidence))
     return (persons[0].track_id, persons[0].bearing_rad) if persons else (-1, nan)
@@ -98,7 +99,7 @@ def target_of(arguments: dict[str, object], scene: Scene | None) -> tuple[int, f
 def command_message(issued: IssuedCommand, now: Time, scene: Scene | None) -> ActionCommand:
     action = issued.command.action
     arguments = dict(issued.command.arguments)
-    track_id, bearing_rad = target_of(arguments, scene)
+    track_id, bearing_rad = target_of(arguments, action.needs_person, scene)
     message = ActionCommand(
         id=issued.id,
         session_id=issued.session_id,

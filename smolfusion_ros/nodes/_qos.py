@@ -12,6 +12,13 @@ SENSOR = QoSProfile(
 KEYFRAME = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 # The newest value reaches those that come later.
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+# An emergency stop is heard from every kind of publisher: one that latches its state, also by who comes later; an
+# ordinary one, reliably; and one that is best effort.
+STOPS = (
+    QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL),
+    QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE),
+    QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT),
+)
 TURN = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 COMMAND = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
 UTTERANCE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)

@@ -40,6 +40,8 @@ from smolfusion_ros.srv import Chat, GetHistory
 WARM_UP_RETRY_S = 1.0
 MEMORY_TIMEOUT_S = 1.0
 DISCOVERY_POLL_S = 0.05
+# One press of the emergency stop may be heard by several subscriptions.
+ONE_PRESS_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class DialogueNode(Node):
     def __init__(self) -> None:
         super().__init__("dialogue")
         config: DialogueConfig = Parameters(self, DialogueConfig()).value
-        self._sight = Sight()
+        self._sight = Sight(lambda: self.get_clock().now().nanoseconds)
         self._broadcast = Broadcast(self, lambda: self._sight.scene)
         self._llm = LlamaClient(config.llm_url, model=config.llm_model, timeout_s=config.llm_timeout_s)
         self._layout, reflexes = _layout(config)
@@ -92,12 +94,14 @@ class DialogueNode(Node):
         self.create_subscription(ActionStatus, "action_status", self._on_action_status, _qos.COMMAND)
         self.create_subscription(String, "session_cleared", self._on_session_cleared, _qos.UTTERANCE)
         self.create_subscription(Utterance, "utterance", self._on_utterance, _qos.UTTERANCE)
+        self._pressed_s = -float("inf")
         stop_group = MutuallyExclusiveCallbackGroup()
-        self.create_subscription(
-            Bool, "emergency_stop", self._on_emergency_stop, _qos.LATCHED, callback_group=stop_group
-        )
-        self.create_service(Trigger, "reset_emergency_stop", self._on_reset_emergency_stop, callback_group=stop_group)
+        for qos in _qos.STOPS:
+            self.create_subscription(Bool, "emergency_stop", self._on_emergency_stop, qos, callback_group=stop_group)
         waiting_group = ReentrantCallbackGroup()
+        self.create_service(
+            Trigger, "reset_emergency_stop", self._on_reset_emergency_stop, callback_group=waiting_group
+        )
         self._history = self.create_client(GetHistory, "get_history", callback_group=waiting_group)
         self.create_service(Chat, "chat", self._on_chat, callback_group=waiting_group)
         self._converse = ActionServer(
@@ -129,7 +133,7 @@ class DialogueNode(Node):
             record = await self._io.awaitable(
                 self._io.submit(self._engine.turn(request.text, request.session_id, listener))
             )
-        except (UtteranceError, SessionError, BusyError) as error:
+        except SmolFusionError as error:
             response.message = str(error)
             return response
         _fill(response, record, listener)
@@ -159,25 +163,34 @@ class DialogueNode(Node):
         return result
 
     def _on_converse_cancel(self, goal: ServerGoalHandle) -> CancelResponse:
-        turn_id = _turn_id(goal)
-        self._io.call_soon(lambda: self._engine.interrupt(turn_id=turn_id))
+        self._io.submit(self._interrupt(_turn_id(goal)))
         return CancelResponse.ACCEPT
+
+    async def _interrupt(self, turn_id: str) -> None:
+        # A coroutine, so that it comes after the turn that was submitted before it.
+        self._engine.interrupt(turn_id=turn_id)
 
     def _on_emergency_stop(self, message: Bool) -> None:
         if message.data:
-            self.get_logger().warning("emergency stop engaged: no commands until reset_emergency_stop is called")
-            self._io.call_soon(self._engage_emergency_stop)
+            self._io.submit(self._engage_emergency_stop())
 
-    def _engage_emergency_stop(self) -> None:
-        stop = self._engine.set_emergency_stop(True)
-        if stop is not None:
-            self._broadcast.command(stop)
+    async def _engage_emergency_stop(self) -> None:
+        stop, now_s = self._engine.set_emergency_stop(True), monotonic()
+        if stop is None or now_s - self._pressed_s < ONE_PRESS_S:
+            return
+        self._pressed_s = now_s
+        self._broadcast.command(stop)
+        self.get_logger().warning("emergency stop engaged: no commands until reset_emergency_stop is called")
 
-    def _on_reset_emergency_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._engine.policy.emergency_stop
+    async def _on_reset_emergency_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = await self._io.awaitable(self._io.submit(self._release_emergency_stop()))
         response.message = "released" if response.success else "the emergency stop is not engaged"
-        self._io.call_soon(self._engine.set_emergency_stop, False)
         return response
+
+    async def _release_emergency_stop(self) -> bool:
+        engaged = self._engine.policy.emergency_stop
+        self._engine.set_emergency_stop(False)
+        return engaged
 
     def _on_action_status(self, status: ActionStatus) -> None:
         self.get_logger().debug(f"command {status.command_id}: state {status.state} {status.detail}")
@@ -189,7 +202,9 @@ class DialogueNode(Node):
         request = GetHistory.Request(session_id=session_id)
         try:
             await self._memory_found()
-            answer = await self._io.from_ros(lambda: self._history.call_async(request), MEMORY_TIMEOUT_S)
+            answer = await self._io.from_ros(
+                lambda: self._history.call_async(request), MEMORY_TIMEOUT_S, self._history.remove_pending_request
+            )
         except asyncio.TimeoutError as error:
             raise SmolFusionError(f"memory did not answer within {MEMORY_TIMEOUT_S:g} s") from error
         return [remembered_turn(turn, self._layout) for turn in answer.turns if turn.source == "llm" and turn.said]
@@ -218,7 +233,8 @@ def _layout(config: DialogueConfig) -> tuple[PromptLayout, Reflexes]:
     actions_file = Path(config.actions_file or defaults / "actions.yaml")
     catalogue = Catalogue.load(actions_file)
     persona = Persona.load(Path(config.persona_file or defaults / "persona.yaml"), catalogue)
-    return PromptLayout(persona, catalogue, config.chat_format), Reflexes.load(actions_file, catalogue)
+    reflexes = Reflexes.load(actions_file, catalogue, name=persona.name)
+    return PromptLayout(persona, catalogue, config.chat_format), reflexes
 
 
 def _limits(config: DialogueConfig) -> Limits:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 from smolfusion_ros.errors import BusyError, ConfigurationError, FrameError
 from smolfusion_ros.msg import MotionState
@@ -13,7 +16,7 @@ from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._messages import motion_message
 from smolfusion_ros.nodes._parameters import Parameters, parameter
 from smolfusion_ros.nodes._run import run
-from smolfusion_ros.vision.frames import compressed_to_bgr, image_to_bgr
+from smolfusion_ros.vision.frames import Frame, compressed_to_bgr, image_to_bgr, image_to_luma
 from smolfusion_ros.vision.gate import GateConfig, MotionGate
 from smolfusion_ros.vision.workers import EncoderPool
 
@@ -47,36 +50,44 @@ class MotionGateNode(Node):
         if self._config.value.image_transport == "raw":
             self.create_subscription(Image, "image", self._on_image, _qos.SENSOR)
         else:
-            self.create_subscription(CompressedImage, "image/compressed", self._on_image, _qos.SENSOR)
+            self.create_subscription(CompressedImage, "image/compressed", self._on_compressed, _qos.SENSOR)
 
     def close(self) -> None:
         self._encoder.close()
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
+    def _on_image(self, image: Image) -> None:
+        # Only keyframes need colour.
+        self._judge(image, lambda: image_to_luma(image), lambda: image_to_bgr(image))
+
+    def _on_compressed(self, image: CompressedImage) -> None:
+        decoded = cache(lambda: compressed_to_bgr(image.data))
+        self._judge(image, decoded, decoded)
+
+    def _judge(
+        self, image: Image | CompressedImage, analysed: Callable[[], Frame], coloured: Callable[[], Frame]
+    ) -> None:
+        stamp = image.header.stamp
         try:
-            raw = isinstance(message, Image)
-            frame = image_to_bgr(message) if raw else compressed_to_bgr(message.data)
+            decision = self._gate.update(analysed(), stamp.sec + stamp.nanosec * 1e-9)
+            if decision.forward:
+                self._forward(coloured(), image.header)
         except FrameError as error:
             self.get_logger().error(f"frame dropped: {error}", throttle_duration_sec=5.0)
             return
-        stamp = message.header.stamp
-        decision = self._gate.update(frame, stamp.sec + stamp.nanosec * 1e-9)
         motion = motion_message(decision, self._gate.frames_seen, self._gate.frames_forwarded)
-        motion.header = message.header
+        motion.header = image.header
         self._motion.publish(motion)
-        if decision.forward:
-            self._forward(frame, message)
 
-    def _forward(self, frame, message: Image | CompressedImage) -> None:
+    def _forward(self, frame: Frame, header: Header) -> None:
         config = self._config.value
         try:
             encoding = self._encoder.encode(frame, config.keyframe_max_side_px, config.jpeg_quality)
         except BusyError as error:
             self.get_logger().warning(f"keyframe dropped: {error}", throttle_duration_sec=5.0)
             return
-        encoding.add_done_callback(lambda done: self._publish(done.result(), message.header))
+        encoding.add_done_callback(lambda done: self._publish(done.result(), header))
 
-    def _publish(self, jpeg: bytes, header) -> None:
+    def _publish(self, jpeg: bytes, header: Header) -> None:
         keyframe = CompressedImage(header=header, format="jpeg")
         keyframe.data.frombytes(jpeg)
         self._keyframe.publish(keyframe)

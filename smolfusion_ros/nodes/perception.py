@@ -24,6 +24,7 @@ from smolfusion_ros.vision.perceiver import Look, Perceiver
 from smolfusion_ros.vision.questions import QuestionSet, question_set
 
 MAX_QUESTION_CHARACTERS = 1000
+MAX_QUESTIONS = 4
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class PerceptionConfig:
     vlm_model: str = parameter("default", "Model name sent to that server", read_only=True)
     vlm_timeout_s: float = parameter(
         20.0, "Longest silence of that server, seconds", minimum=0.5, maximum=600.0, read_only=True
+    )
+    scene_deadline_s: float = parameter(
+        5.0, "A scene that takes longer is made of faces alone, seconds", minimum=0.1, maximum=600.0, read_only=True
     )
     questions: str = parameter("caption", "How scenes are asked for: caption or json", read_only=True)
     hfov_rad: float = parameter(
@@ -54,7 +58,14 @@ class PerceptionNode(Node):
         config: PerceptionConfig = Parameters(self, PerceptionConfig()).value
         self._vlm = LlamaClient(config.vlm_url, model=config.vlm_model, timeout_s=config.vlm_timeout_s)
         faces = FaceDetector(config.face_model or None)
-        self._perceiver = Perceiver(self._ask, question_set(config.questions), faces, hfov_rad=config.hfov_rad)
+        self._perceiver = Perceiver(
+            self._ask,
+            question_set(config.questions),
+            faces,
+            hfov_rad=config.hfov_rad,
+            deadline_s=config.scene_deadline_s,
+        )
+        self._questions = 0
         self._newest: CompressedImage | None = None
         self._arrived = asyncio.Event()
         self._scene = self.create_publisher(Scene, "scene", _qos.LATCHED)
@@ -76,6 +87,10 @@ class PerceptionNode(Node):
             response.message = "no image was given and no keyframe has arrived yet"
             return response
         question = request.question.strip() or "Describe the scene."
+        if self._questions >= MAX_QUESTIONS:
+            response.message = f"{self._questions} questions are waiting already"
+            return response
+        self._questions += 1
         try:
             if len(question) > MAX_QUESTION_CHARACTERS:
                 raise FrameError(f"the question has {len(question)} characters, more than {MAX_QUESTION_CHARACTERS}")
@@ -83,6 +98,8 @@ class PerceptionNode(Node):
         except (FrameError, BackendError) as error:
             response.message = str(error)
             return response
+        finally:
+            self._questions -= 1
         response.success, response.answer = True, answer
         response.stamp = keyframe.header.stamp
         response.latency = duration_message(latency_s)
@@ -97,8 +114,11 @@ class PerceptionNode(Node):
                 look = await self._perceiver.look(bytes(keyframe.data))
             except FrameError as error:
                 self.get_logger().error(f"keyframe dropped: {error}", throttle_duration_sec=5.0)
-                continue
-            self._publish(look, keyframe)
+            except Exception as error:  # one picture's trouble must not blind the robot
+                text = f"keyframe dropped: {type(error).__name__}: {error}"
+                self.get_logger().error(text, throttle_duration_sec=5.0)
+            else:
+                self._publish(look, keyframe)
 
     def _publish(self, look: Look, keyframe: CompressedImage) -> None:
         if look.error:

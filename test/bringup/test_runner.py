@@ -153,7 +153,7 @@ def test_wrong_choice_is_a_message_and_exit_code_2(
 def test_processes_are_kept_alive_with_the_environment_they_need(
     arbiter: Arbiter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setenv("ROS_DISTRO", "jazzy")
+    monkeypatch.setenv("ROS_DISTRO", "kilted")
     monkeypatch.setenv("ROBOT", "r2")
     choices = ["--no-backends", "--nodes", "dialogue, memory", "--video", "rendered:still", "--namespace", "/r2"]
     assert main(choices) == 0

@@ -135,7 +135,7 @@ def test_parameter_file_that_exists_is_taken(tmp_path: Path):
     ("distribution", "variable"),
     [
         ("humble", "FASTRTPS_DEFAULT_PROFILES_FILE"),
-        ("jazzy", "FASTDDS_DEFAULT_PROFILES_FILE"),
+        ("jazzy", "FASTRTPS_DEFAULT_PROFILES_FILE"),
         ("kilted", "FASTDDS_DEFAULT_PROFILES_FILE"),
     ],
 )

@@ -26,7 +26,7 @@ def load(folder: Path, content: object, catalogue: Catalogue) -> Persona:
 def test_persona_is_read_with_its_text_on_one_line(tmp_path: Path, catalogue: Catalogue):
     persona = load(tmp_path, GOOD, catalogue)
     assert (persona.name, persona.text) == ("Ro", "You are Ro.")
-    assert (persona.canned_unavailable, persona.canned_busy) == ("Sorry.", "Wait.")
+    assert persona.canned_unavailable == "Sorry."
     assert persona.examples[0].commands == ({"name": "nod"},)
 
 

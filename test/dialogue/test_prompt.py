@@ -34,7 +34,7 @@ def layout() -> PromptLayout:
         Example("10:00:00 nobody", "hello", "Hello!"),
         Example("10:00:09 person right", "nod please", "Nodding.", (NOD,)),
     )
-    persona = Persona("Ro", "You are Ro, a robot.", "Not now.", "Wait.", examples=examples)
+    persona = Persona("Ro", "You are Ro, a robot.", "Not now.", examples=examples)
     return PromptLayout(persona, Catalogue({action.name: action for action in actions}))
 
 

@@ -12,7 +12,7 @@ from smolfusion_ros.errors import ConfigurationError
 
 @pytest.fixture(scope="module")
 def reflexes(config: Path, catalogue: Catalogue) -> Reflexes:
-    return Reflexes.load(config / "actions.yaml", catalogue)
+    return Reflexes.load(config / "actions.yaml", catalogue, name="Smol")
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,12 @@ def reflexes(config: Path, catalogue: Catalogue) -> Reflexes:
         "그만.",
         unicodedata.normalize("NFD", "멈춰"),
         "freeze\n",
+        "stop, stop, stop!",
+        "wait, stop!",
+        "stop right now",
+        "Robot! Stop walking, please stop.",
+        "멈춰 멈춰",
+        "그만해",
     ],
 )
 def test_stop_alone_with_its_courtesies_is_a_reflex(reflexes: Reflexes, utterance: str):

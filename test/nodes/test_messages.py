@@ -44,7 +44,8 @@ def test_a_command_about_a_person_aims_at_the_one_who_addresses_the_robot() -> N
     bystander = Person(track_id=1, engaged=False, confidence=0.9, bearing_rad=0.5)
     visitor = Person(track_id=2, engaged=True, confidence=0.5, bearing_rad=-0.5)
     scene = Scene(persons=[bystander, visitor])
-    assert target_of({"target": "person"}, scene) == (2, pytest.approx(-0.5))
-    assert target_of({"target": "ball"}, scene)[0] == -1
-    assert target_of({"hand": "left"}, scene)[0] == -1
-    assert target_of({"target": "person"}, None)[0] == -1
+    assert target_of({"target": "person"}, False, scene) == (2, pytest.approx(-0.5))
+    assert target_of({"target": "ball"}, False, scene)[0] == -1
+    assert target_of({"hand": "left"}, False, scene)[0] == -1
+    assert target_of({}, True, scene)[0] == 2
+    assert target_of({"target": "person"}, True, None)[0] == -1

@@ -79,7 +79,7 @@ class Bench:
         self.memory: dict[str, Sequence[tuple[str, str, str]] | Exception] = {}
         self.asked_memory: list[str] = []
         catalogue = Catalogue.load(CONFIG / "actions.yaml")
-        self.layout = PromptLayout(Persona("Ro", "You are Ro.", CANNED, "Wait."), catalogue)
+        self.layout = PromptLayout(Persona("Ro", "You are Ro.", CANNED), catalogue)
         self.engine = DialogueEngine(
             self.model,
             self.layout,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from smolfusion_ros.action import Converse
 from smolfusion_ros.msg import Utterance
 from smolfusion_ros.srv import Chat
@@ -14,6 +14,7 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from smolfusion_ros.nodes import _qos
+from smolfusion_ros.nodes.dialogue import ONE_PRESS_S
 from system.probe import Heard, wait
 from system.stack import Stack, running
 
@@ -81,6 +82,21 @@ def test_stop_takes_milliseconds_while_a_reply_is_generated(stack: Stack, uttera
     print(f"{interrupted} of {TIMES} replies were cut short")
     assert _tell("utterance to command, during a reply", times_ms) < LIMIT_MS
     assert interrupted >= 0.9 * TIMES
+
+
+@pytest.mark.parametrize(
+    "qos",
+    [QoSProfile(depth=10), QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)],
+    ids=["ordinary", "best effort"],
+)
+def test_emergency_stop_is_heard_from_every_publisher(stack: Stack, commands: Heard, qos: QoSProfile) -> None:
+    button, known = stack.probe.publisher(Bool, "emergency_stop", qos), len(commands)
+    button.publish(Bool(data=True))
+    button.publish(Bool(data=False))
+    assert commands.wait_for(since=known).message.name == "stop"
+    assert stack.probe.call(Trigger, "reset_emergency_stop").success
+    time.sleep(ONE_PRESS_S)
+    assert len(commands) == known + 1
 
 
 def test_emergency_stop_holds_until_it_is_reset(stack: Stack, commands: Heard) -> None:
