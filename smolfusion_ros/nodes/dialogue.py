@@ -25,7 +25,7 @@ from smolfusion_ros.dialogue.policy import CommandPolicy
 from smolfusion_ros.dialogue.prompt import PromptLayout
 from smolfusion_ros.dialogue.reflexes import Reflexes
 from smolfusion_ros.dialogue.turn import Limits, TurnRecord
-from smolfusion_ros.errors import BackendError, BusyError, SessionError, SmolFusionError, UtteranceError
+from smolfusion_ros.errors import BackendError, SmolFusionError
 from smolfusion_ros.llama.client import LlamaClient
 from smolfusion_ros.msg import ActionStatus, MotionState, Scene, Utterance
 from smolfusion_ros.nodes import _qos
@@ -149,7 +149,7 @@ class DialogueNode(Node):
         turn = self._engine.turn(goal.request.text, goal.request.session_id, listener, turn_id=_turn_id(goal))
         try:
             record = await self._io.awaitable(self._io.submit(turn))
-        except (UtteranceError, SessionError, BusyError) as error:
+        except SmolFusionError as error:
             result.message = str(error)
             goal.abort()
             return result
