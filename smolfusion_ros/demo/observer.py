@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import uuid
 from dataclasses import dataclass, field
 
 from rclpy.node import Node
@@ -37,6 +38,8 @@ class Observer(Node):
         self.create_subscription(ActionCommand, "action_command", self._on_command, _qos.COMMAND)
         self.create_subscription(Turn, "turn", self._on_turn, _qos.TURN)
         self._said: dict[str, str] = {}
+        # A conversation of its own: what was said in earlier runs is still in memory.
+        self._session_id = f"demo-{uuid.uuid4()}"
 
     @property
     def heard(self) -> bool:
@@ -44,7 +47,7 @@ class Observer(Node):
         return self._utterance.get_subscription_count() > 0
 
     def say(self, text: str) -> None:
-        utterance = Utterance(text=text, session_id="demo")
+        utterance = Utterance(text=text, session_id=self._session_id)
         utterance.header.stamp = self.get_clock().now().to_msg()
         self._utterance.publish(utterance)
 
