@@ -13,10 +13,6 @@ def somebody(scene: str) -> bool:
     return "person" in scene
 
 
-def smiling(scene: str) -> bool:
-    return "smiling" in scene
-
-
 def waving(scene: str) -> bool:
     return "waving" in scene
 
@@ -37,9 +33,9 @@ class Line:
 
 VISIT: Sequence[Line] = (
     Line("nod please", somebody),
-    Line("how are you today?", smiling, patience_s=6.0),
     Line("please wave back with your right hand", waving),
     Line("turn left 45 degrees"),
+    Line("how are you today?"),
     Line("walk forward one meter"),
     Line("stop!", interrupts=True),
 )
