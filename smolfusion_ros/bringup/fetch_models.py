@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from smolfusion_ros.bringup.paths import manifest_path
-from smolfusion_ros.bringup.profile import ROLES, load_profile
+from smolfusion_ros.bringup.profile import load_profile
 from smolfusion_ros.errors import SmolFusionError
 from smolfusion_ros.llama.manifest import load_manifest
 from smolfusion_ros.llama.prepare import prepare
@@ -25,9 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         names = list(arguments.models)
         if arguments.profile:
-            profile = load_profile(arguments.profile)
-            backends = [profile.backend(role) for role in ROLES]
-            names += [backend.model for backend in backends if not backend.is_remote]
+            names += [backend.model for backend in load_profile(arguments.profile).local_backends.values()]
         manifest = load_manifest(arguments.manifest or manifest_path())
         for name in names:
             files = prepare(manifest, name, report=partial(print, flush=True))

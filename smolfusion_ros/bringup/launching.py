@@ -12,9 +12,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
-from smolfusion_ros.bringup.models import check_models
-from smolfusion_ros.bringup.profile import load_profile
-from smolfusion_ros.bringup.stack import LOG_LEVELS, NODES, Options, Process, describe, environment
+from smolfusion_ros.bringup.stack import LOG_LEVELS, NODES, Options, Process, environment, node_names, plan
 
 RESPAWN_DELAY_S = 1.0
 
@@ -76,14 +74,11 @@ def _start(context: LaunchContext, names: tuple[str, ...], nodes: tuple[str, ...
     profile_name = given.pop("profile")
     chosen: dict[str, Any] = {**given, "nodes": nodes}
     if "nodes" in given:
-        chosen["nodes"] = tuple(name.strip() for name in given["nodes"].split(",") if name.strip())
+        chosen["nodes"] = node_names(given["nodes"])
     if "start_backends" in given:
         chosen["start_backends"] = given["start_backends"] == "true"
     options = Options(**chosen)
-    profile = load_profile(profile_name)
-    if options.start_backends:
-        check_models(profile)
-    return [_action(process, options) for process in describe(profile, profile_name, options)]
+    return [_action(process, options) for process in plan(profile_name, options)]
 
 
 def _action(process: Process, options: Options) -> Action:

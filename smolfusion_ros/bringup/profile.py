@@ -112,6 +112,11 @@ class Profile:
             raise ConfigurationError(f"role = {role!r} is none of {', '.join(ROLES)}")
         return self.llm if role == "llm" else self.vlm
 
+    @property
+    def local_backends(self) -> dict[str, BackendProfile]:
+        """The backends that run on this computer, by role."""
+        return {role: self.backend(role) for role in ROLES if not self.backend(role).is_remote}
+
 
 def load_profile(name_or_path: str) -> Profile:
     """Read a profile by name (``embedded``) or path; ConfigurationError naming file, key and value."""

@@ -18,9 +18,7 @@ from typing import Any
 
 from circus import get_arbiter
 
-from smolfusion_ros.bringup.models import check_models
-from smolfusion_ros.bringup.profile import load_profile
-from smolfusion_ros.bringup.stack import NODES, Options, Process, describe, environment
+from smolfusion_ros.bringup.stack import NODES, Options, Process, environment, node_names, plan
 from smolfusion_ros.errors import SmolFusionError
 
 GRACE_S = 5.0
@@ -32,10 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         options = Options(**{key: value for key, value in vars(arguments).items() if key != "profile"})
-        profile = load_profile(arguments.profile)
-        processes = describe(profile, arguments.profile, options)
-        if options.start_backends:
-            check_models(profile)
+        processes = plan(arguments.profile, options)
     except SmolFusionError as error:
         print(f"cannot start: {error}", file=sys.stderr)
         return 2
@@ -118,16 +113,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--image-topic", default=defaults.image_topic, help="the camera's topic")
     parser.add_argument("--image-transport", default="raw", choices=("raw", "compressed"))
     parser.add_argument("--video", default="", help="rendered:visit, a video file or a camera device to publish")
-    parser.add_argument("--nodes", default=NODES, type=_names, help="comma-separated; all by default")
+    parser.add_argument("--nodes", default=NODES, type=node_names, help="comma-separated; all by default")
     parser.add_argument("--no-backends", dest="start_backends", action="store_false", help="they run already")
     parser.add_argument("--provider", default="", help="llama-server, xllamacpp or llama-cpp-python")
     parser.add_argument("--log-level", default=defaults.log_level)
     parser.add_argument("--params-file", default="", type=_path, help="ROS parameters that win over the profile's")
     return parser
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _path(text: str) -> str:

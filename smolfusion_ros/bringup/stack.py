@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from smolfusion_ros.bringup.paths import share_directory
-from smolfusion_ros.bringup.profile import ROLES, Profile
+from smolfusion_ros.bringup.paths import manifest_path, share_directory
+from smolfusion_ros.bringup.profile import Profile, load_profile
 from smolfusion_ros.errors import ConfigurationError
+from smolfusion_ros.llama.manifest import load_manifest
 
 NODES = ("motion_gate", "perception", "dialogue", "memory")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
@@ -72,6 +73,26 @@ class Process:
     remappings: tuple[tuple[str, str], ...] = ()
 
 
+def node_names(text: str) -> tuple[str, ...]:
+    """Names out of a comma-separated list."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def plan(profile_name: str, options: Options) -> list[Process]:
+    """What to start; fails here, once, rather than in every restart of a backend.
+
+    Raises:
+        ConfigurationError: the profile is missing or wrong.
+        ModelError: a model file is missing or damaged; tells how to get it.
+    """
+    profile = load_profile(profile_name)
+    if options.start_backends:
+        manifest = load_manifest(manifest_path())
+        for role, backend in profile.local_backends.items():
+            manifest.resolve(backend.model, role)
+    return describe(profile, profile_name, options)
+
+
 def describe(profile: Profile, profile_name: str, options: Options) -> list[Process]:
     """All processes, backends first.
 
@@ -82,8 +103,7 @@ def describe(profile: Profile, profile_name: str, options: Options) -> list[Proc
     if options.start_backends:
         processes += [
             Process(f"{role}_backend", "backend", False, _backend_arguments(role, profile_name, options))
-            for role in ROLES
-            if not profile.backend(role).is_remote
+            for role in profile.local_backends
         ]
     parameters = _node_parameters(profile, options)
     remappings = _image_remappings(options)

@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from smolfusion_ros.msg import ActionCommand, MotionState, Reply, Scene, Turn, Utterance
 from smolfusion_ros.nodes import _qos
+from smolfusion_ros.nodes._messages import seconds
 
 MAX_EVENTS = 1000
 
@@ -56,10 +57,8 @@ class Observer(Node):
 
     def _on_scene(self, scene: Scene) -> None:
         self.scene = scene.compact
-        stamp = scene.header.stamp
-        age_s = self.get_clock().now().nanoseconds * 1e-9 - stamp.sec - stamp.nanosec * 1e-9
-        vlm_s = scene.vlm_latency.sec + scene.vlm_latency.nanosec * 1e-9
-        self._put(Event("scene", scene.compact, {"vlm answer": vlm_s, "frame to scene": age_s}))
+        age_s = seconds(self.get_clock().now().to_msg()) - seconds(scene.header.stamp)
+        self._put(Event("scene", scene.compact, {"vlm answer": seconds(scene.vlm_latency), "frame to scene": age_s}))
 
     def _on_reply(self, reply: Reply) -> None:
         self._said[reply.turn_id] = self._said.get(reply.turn_id, "") + reply.delta
@@ -71,7 +70,7 @@ class Observer(Node):
         self._put(Event("command", f"{command.name} {command.arguments_json} ({command.source})"))
 
     def _on_turn(self, turn: Turn) -> None:
-        stages = {each.name: each.duration.sec + each.duration.nanosec * 1e-9 for each in turn.stages}
+        stages = {each.name: seconds(each.duration) for each in turn.stages}
         wanted = ("command",) if turn.source == "reflex" else ("first_token", "command", "total")
         details = {f"{turn.source}: {name.replace('_', ' ')}": stages[name] for name in wanted if name in stages}
         self._put(Event("turn", turn.error, details))

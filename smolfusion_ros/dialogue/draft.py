@@ -88,19 +88,27 @@ class Draft:
         self._listener.on_text(self.id, self.session_id, delta)
 
     def command(self, written: object, catalogue: Catalogue, policy: CommandPolicy, situation: Situation) -> None:
-        """Check a command; publish it or keep the reason why not.
+        """Check a command as the model wrote it; publish it or keep the reason why not."""
+        try:
+            command = catalogue.command(written)
+        except CommandError as error:
+            name = written.get("name", "?") if isinstance(written, Mapping) else "?"
+            self._rejected.append(f"{name}: {error}")
+        else:
+            self.issue(command, policy, situation)
+
+    def issue(self, command: Command, policy: CommandPolicy, situation: Situation) -> None:
+        """Publish a valid command if it may go out now; keep the reason if not.
 
         Args:
             situation: that of this moment, which may be long after the prompt was rendered.
         """
         try:
-            command = catalogue.command(written)
             if self.interrupted:
                 raise CommandError("the turn was interrupted")
             policy.admit(command, situation)
         except CommandError as error:
-            name = written.get("name", "?") if isinstance(written, Mapping) else "?"
-            self._rejected.append(f"{name}: {error}")
+            self._rejected.append(f"{command.name}: {error}")
             return
         issued = IssuedCommand(new_id(), self.session_id, command, self.source, self.scene.stamp_ns)
         self._commands.append(issued)

@@ -139,7 +139,7 @@ class DialogueEngine:
             session = self._default_session  # a stop is a stop, whoever says it
         draft = Draft(turn_id or new_id(), session, utterance, listener)
         draft.source = "reflex"
-        draft.command(command.as_written(), self._layout.catalogue, self.policy, self._scene().situation)
+        draft.issue(command, self.policy, self._scene().situation)
         self.interrupt()
         draft.speak(self._reflexes.reply(command))
         return draft.finish()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import nan
 
 from builtin_interfaces.msg import Duration, Time
@@ -23,9 +23,14 @@ def time_message(stamp_ns: int) -> Time:
     return Time(sec=stamp_ns // _NS, nanosec=stamp_ns % _NS)
 
 
-def stamp_ns(stamp: Time) -> int:
-    """A stamp as nanoseconds since the epoch."""
-    return stamp.sec * _NS + stamp.nanosec
+def stamp_ns(stamp: Time | Duration) -> int:
+    """A stamp as nanoseconds since the epoch, or a duration in nanoseconds."""
+    return int(stamp.sec * _NS + stamp.nanosec)
+
+
+def seconds(message: Time | Duration) -> float:
+    """A stamp or a duration in seconds."""
+    return stamp_ns(message) * 1e-9
 
 
 def duration_message(seconds: float) -> Duration:
@@ -88,7 +93,7 @@ def scene_message(scene: SceneDescription, latency_s: float) -> Scene:
     )
 
 
-def target_of(arguments: dict[str, object], needs_person: bool, scene: Scene | None) -> tuple[int, float]:
+def target_of(arguments: Mapping[str, object], needs_person: bool, scene: Scene | None) -> tuple[int, float]:
     """Track id and bearing of what a command is about, where the scene shows it; (-1, NaN) otherwise."""
     if scene is None or not (needs_person or arguments.get("target", arguments.get("recipient")) in _PERSON_WORDS):
         return -1, nan

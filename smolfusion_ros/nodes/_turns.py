@@ -11,7 +11,7 @@ from smolfusion_ros.dialogue.prompt import PromptLayout
 from smolfusion_ros.errors import CommandError
 from smolfusion_ros.memory.store import StoredTurn
 from smolfusion_ros.msg import ActionCommand, StageTime, Turn
-from smolfusion_ros.nodes._messages import duration_message, stamp_ns, time_message
+from smolfusion_ros.nodes._messages import duration_message, seconds, stamp_ns, time_message
 
 _PLAIN = [
     "heard",
@@ -32,7 +32,7 @@ def stored_turn(turn: Turn) -> StoredTurn:
     """A turn as it is stored; its share of a prompt is what it cost when it happened."""
     document: dict[str, Any] = {name: getattr(turn, name) for name in _PLAIN}
     document["rejected"] = list(turn.rejected)
-    document["stages_s"] = {each.name: stamp_ns(each.duration) * 1e-9 for each in turn.stages}
+    document["stages_s"] = {each.name: seconds(each.duration) for each in turn.stages}
     document["commands"] = [
         {name: getattr(command, name) for name in _COMMAND}
         | {

@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 from smolfusion_ros.errors import BusyError, ConfigurationError, FrameError
 from smolfusion_ros.msg import MotionState
 from smolfusion_ros.nodes import _qos
-from smolfusion_ros.nodes._messages import motion_message
+from smolfusion_ros.nodes._messages import motion_message, seconds
 from smolfusion_ros.nodes._parameters import Parameters, parameter
 from smolfusion_ros.nodes._run import run
 from smolfusion_ros.vision.frames import Frame, compressed_to_bgr, image_to_bgr, image_to_luma
@@ -66,9 +66,8 @@ class MotionGateNode(Node):
     def _judge(
         self, image: Image | CompressedImage, analysed: Callable[[], Frame], coloured: Callable[[], Frame]
     ) -> None:
-        stamp = image.header.stamp
         try:
-            decision = self._gate.update(analysed(), stamp.sec + stamp.nanosec * 1e-9)
+            decision = self._gate.update(analysed(), seconds(image.header.stamp))
             if decision.forward:
                 self._forward(coloured(), image.header)
         except FrameError as error:

@@ -1,18 +1,11 @@
 """The scripted visitor keeps to the script, and to good manners."""
 
 import pytest
+from clock import Clock
 
 from smolfusion_ros.demo.visitor import VISIT, Line, Visitor, waving
 
 LINES = (Line("wave back", waving, patience_s=10.0), Line("thank you"), Line("stop!", interrupts=True))
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture
@@ -38,7 +31,7 @@ def test_a_line_waits_for_its_cue(visitor: Visitor, spoken: list[str]) -> None:
 
 
 def test_a_line_comes_anyway_when_patience_ends(visitor: Visitor, spoken: list[str], clock: Clock) -> None:
-    clock.now_s = 10.5
+    clock.now_s += 10.5
     visitor.on_scene("nobody")
     assert spoken == ["wave back"]
 

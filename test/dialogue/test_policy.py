@@ -1,20 +1,13 @@
 """The safety stage: what a valid command needs before it may go out."""
 
 import pytest
+from clock import Clock
 
 from smolfusion_ros.dialogue.actions import Action, Catalogue, Command
 from smolfusion_ros.dialogue.policy import CommandPolicy, Situation
 from smolfusion_ros.errors import CommandError
 
 SEEN = Situation(person_seen=True, scene_age_s=0.1)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture

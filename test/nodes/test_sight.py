@@ -1,19 +1,13 @@
 """How old a scene is: as old as its frame, unless a frame at rest confirms it."""
 
 import pytest
+from clock import Clock
 from smolfusion_ros.msg import MotionState, Person, Scene
 
 from smolfusion_ros.nodes._messages import time_message
 from smolfusion_ros.nodes._sight import Sight
 
 SECOND = 1_000_000_000
-
-
-class Clock:
-    """One time for both clocks, seconds."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
 
 
 @pytest.fixture
