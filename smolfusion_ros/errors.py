@@ -34,7 +34,7 @@ class BackendError(SmolFusionError):
 
 
 class BackendUnavailableError(BackendError):
-    """A llama backend cannot be reached, is still loading, or missed a deadline."""
+    """A llama backend cannot be reached, is still loading, fails, or missed a deadline."""
 
 
 class CommandError(SmolFusionError):
@@ -47,6 +47,10 @@ class UtteranceError(SmolFusionError):
 
 class BusyError(SmolFusionError):
     """More work is waiting than the queue's bound allows."""
+
+
+class InactiveError(SmolFusionError):
+    """A node is not active and does not take work."""
 
 
 class SessionError(SmolFusionError):

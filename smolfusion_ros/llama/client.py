@@ -7,6 +7,7 @@ API of llama-server: ``tools/server/README.md`` of llama.cpp.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 import httpx
 
 from smolfusion_ros.errors import BackendError, BackendUnavailableError
+from smolfusion_ros.llama.guard import PROBE_TIMEOUT_S, Guard, State
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class LlamaClient:
         base_url: e.g. ``http://127.0.0.1:8080``, without ``/v1``.
         model: name sent to servers that hold several models.
         timeout_s: longest silence of the server while it answers.
+        guard: refuses requests while the server is away or struggling.
         transport: for tests; an httpx transport in place of the network.
     """
 
@@ -81,9 +84,12 @@ class LlamaClient:
         *,
         model: str = "default",
         timeout_s: float = 30.0,
+        guard: Guard | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        self.guard = guard or Guard()
         self._model = model
+        self.url = base_url
         self._http = httpx.AsyncClient(
             base_url=base_url,
             timeout=httpx.Timeout(timeout_s, connect=min(2.0, timeout_s)),
@@ -100,28 +106,36 @@ class LlamaClient:
         """Close all connections; the server frees what it was doing for them."""
         await self._http.aclose()
 
-    async def healthy(self, timeout_s: float = 1.0) -> bool:
-        """The server is up and has loaded its model."""
+    async def probe(self) -> None:
+        """Ask whether the server is up and tell the guard; never raises."""
         try:
-            answer = await self._http.get("/health", timeout=timeout_s)
-            if answer.status_code == 404:
-                answer = await self._http.get("/v1/models", timeout=timeout_s)
-        except httpx.HTTPError:
-            return False
-        return answer.status_code == 200
+            answer = await self._http.get("/health", timeout=PROBE_TIMEOUT_S)
+        except httpx.TimeoutException:
+            self.guard.probed(State.UNKNOWN, f"no answer within {PROBE_TIMEOUT_S:g} s")
+        except httpx.HTTPError as error:
+            self.guard.probed(State.DOWN, _words(error))
+        else:
+            if answer.status_code == 503:
+                self.guard.probed(State.LOADING)
+            elif answer.status_code >= 500:
+                self.guard.probed(State.DOWN, f"HTTP {answer.status_code}")
+            else:  # also 404: a server without /health serves nothing before its model is loaded
+                self.guard.probed(State.UP)
+        if self.guard.state in (State.DOWN, State.LOADING):
+            self._forget()
 
     async def capabilities(self) -> Capabilities:
         """Probe the server, once; forgotten when it becomes unreachable, as another may take its place."""
         if self._capabilities is None:
-            async with self._translated_errors():
+            async with self._guarded():
                 answer = await self._http.get("/props", timeout=2.0)
                 if answer.status_code == 503:
-                    raise BackendUnavailableError(f"{self._http.base_url} is still loading its model")
+                    raise BackendUnavailableError("still loading its model")
                 if answer.status_code == 200:
                     self._capabilities = _native_capabilities(answer.json())
                 else:
                     models = await self._http.get("/v1/models", timeout=2.0)
-                    _check(models, models.text)
+                    _check(models.status_code, models.text)
                     self._capabilities = _foreign_capabilities(models.json())
         return self._capabilities
 
@@ -139,7 +153,7 @@ class LlamaClient:
         try:
             ids = tuple(int(token) for token in answer["tokens"])
         except (KeyError, TypeError, ValueError) as error:
-            raise BackendError(f"{self._http.base_url} gave no tokens: {str(answer)[:200]}") from error
+            raise BackendError(f"{self.url} gave no tokens: {str(answer)[:200]}") from error
         if special:
             self._token_cache[key] = ids
         return ids
@@ -166,6 +180,7 @@ class LlamaClient:
         }
         async with aclosing(self._events("/completion", body)) as events:
             async for event in events:
+                self.guard.alive()
                 timings = event.get("timings")
                 yield Chunk(
                     text=event.get("content", ""),
@@ -186,6 +201,7 @@ class LlamaClient:
         body = await self._chat_body(messages, schema, max_tokens, temperature) | {"stream": True}
         async with aclosing(self._events("/v1/chat/completions", body)) as events:
             async for event in events:
+                self.guard.alive()
                 choice = (event.get("choices") or [{}])[0]
                 yield Chunk(
                     text=(choice.get("delta") or {}).get("content") or "",
@@ -193,23 +209,33 @@ class LlamaClient:
                 )
 
     async def ask_about_image(
-        self, image: bytes, question: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 96
+        self,
+        image: bytes,
+        question: str,
+        *,
+        schema: Mapping[str, Any] | None = None,
+        max_tokens: int = 96,
+        deadline_s: float | None = None,
     ) -> VisionAnswer:
         """Ask a vision-language model about one picture; the picture first, so that a backend can cache it.
 
         Args:
             image: JPEG or PNG, handed on byte for byte.
+            deadline_s: how long the whole answer may take; None: no longer than the server may be silent.
+
+        Raises:
+            BackendUnavailableError: also when the deadline passed.
         """
         kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
         url = f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"
         content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": question}]
         body = await self._chat_body([{"role": "user", "content": content}], schema, max_tokens, 0.0)
-        answer = await self._post("/v1/chat/completions", body)
+        answer = await self._post("/v1/chat/completions", body, deadline_s)
         try:
             text = answer["choices"][0]["message"]["content"] or ""
             return VisionAnswer(text.strip(), int((answer.get("usage") or {}).get("prompt_tokens", 0)))
         except (AttributeError, KeyError, IndexError, TypeError) as error:
-            raise BackendError(f"{self._http.base_url} gave no answer: {str(answer)[:200]}") from error
+            raise BackendError(f"{self.url} gave no answer: {str(answer)[:200]}") from error
 
     async def _chat_body(
         self,
@@ -235,37 +261,45 @@ class LlamaClient:
             body["response_format"] = {"type": "json_schema", "json_schema": named}
         return body
 
-    async def _post(self, path: str, body: Mapping[str, Any]) -> Any:
-        async with self._translated_errors():
-            answer = await self._http.post(path, json=body)
-            _check(answer, answer.text)
+    async def _post(self, path: str, body: Mapping[str, Any], deadline_s: float | None = None) -> Any:
+        async with self._guarded():
+            try:
+                answer = await asyncio.wait_for(self._http.post(path, json=body), deadline_s)
+            except asyncio.TimeoutError as error:
+                raise BackendUnavailableError(f"no answer within {deadline_s:g} s") from error
+            _check(answer.status_code, answer.text)
             return answer.json()
 
     async def _events(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        async with self._translated_errors(), self._http.stream("POST", path, json=body) as answer:
+        async with self._guarded(), self._http.stream("POST", path, json=body) as answer:
             if answer.status_code != 200:
-                _check(answer, (await answer.aread()).decode(errors="replace"))
+                _check(answer.status_code, (await answer.aread()).decode(errors="replace"))
             async for line in _lines(answer):
-                if not line.startswith("data: ") or line == "data: [DONE]":
+                if not line.startswith("data:") or line[5:].strip() == "[DONE]":
                     continue
-                event = json.loads(line[6:])
+                event = json.loads(line[5:])
                 if "error" in event:
-                    raise BackendError(f"{self._http.base_url}: {event['error']}")
+                    raise BackendError(str(event["error"]))
                 yield event
 
     @asynccontextmanager
-    async def _translated_errors(self) -> AsyncIterator[None]:
+    async def _guarded(self) -> AsyncIterator[None]:
+        """One request: not made while the guard refuses it; its errors say which server, and the guard hears of it."""
+        try:
+            self.guard.check()
+        except BackendUnavailableError as error:
+            raise BackendUnavailableError(f"{self.url}: {error}") from None
         try:
             yield
-        except BackendUnavailableError:
+        except (BackendUnavailableError, httpx.HTTPError) as error:
             self._forget()
-            raise
-        except httpx.HTTPError as error:
-            self._forget()
-            what = str(error) or type(error).__name__
-            raise BackendUnavailableError(f"{self._http.base_url}: {what}") from error
+            self.guard.failed(_words(error))
+            raise BackendUnavailableError(f"{self.url}: {_words(error)}") from error
+        except BackendError as error:
+            raise BackendError(f"{self.url}: {error}") from error
         except ValueError as error:
-            raise BackendError(f"{self._http.base_url}: not JSON: {error}") from error
+            raise BackendError(f"{self.url}: not JSON: {error}") from error
+        self.guard.succeeded()
 
     def _forget(self) -> None:
         self._capabilities = None
@@ -283,11 +317,17 @@ async def _lines(answer: httpx.Response) -> AsyncIterator[str]:
         yield rest.decode()
 
 
-def _check(answer: httpx.Response, text: str) -> None:
-    if answer.status_code == 503:
-        raise BackendUnavailableError(f"{answer.url}: still loading its model")
-    if answer.status_code != 200:
-        raise BackendError(f"{answer.url}: HTTP {answer.status_code}: {text[:200]}")
+def _check(status_code: int, text: str) -> None:
+    if status_code == 503:
+        raise BackendUnavailableError("still loading its model")
+    if status_code >= 500:
+        raise BackendUnavailableError(f"HTTP {status_code}: {text[:200]}")
+    if status_code != 200:
+        raise BackendError(f"HTTP {status_code}: {text[:200]}")
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _timings(fields: Mapping[str, Any]) -> Timings:

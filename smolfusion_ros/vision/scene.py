@@ -94,13 +94,14 @@ class SceneDescription:
 def compact_line(scene: SceneDescription) -> str:
     """Give the scene as the one line a prompt may hold, at most 40 tokens: the "compressed visual tokens".
 
-    ``person left smiling waving red shirt; cup red right``, or ``nobody``. At most 3 persons and 4
-    objects; what does not fit the budget is left out from the end.
+    ``person left smiling waving red shirt; cup red right``, or ``nobody``; ``no face seen`` where only the face
+    detector has looked, which may miss a person. At most 3 persons and 4 objects; what does not fit the budget is
+    left out from the end.
     """
     parts = [
         _words("person", person.position, person.expression, person.gesture, person.clothing)
         for person in scene.persons[:_LINE_PERSONS]
-    ] or ["nobody"]
+    ] or ["nobody" if scene.source == "vlm" else "no face seen"]
     parts += [_words(thing.label, thing.colour, thing.position) for thing in scene.objects[:_LINE_OBJECTS]]
     line, left = "", _LINE_TOKENS
     for part in parts:

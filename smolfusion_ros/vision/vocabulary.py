@@ -134,4 +134,6 @@ def _object_words() -> dict[str, str]:
 OBJECT_WORDS = _object_words()
 NUMBERS = {"two": 2, "both": 2, "three": 3, "four": 4, "five": 5, "several": 3, "couple": 2, "group": 3}
 NEGATIONS = _set("no not nobody without never none isn't aren't cannot neither nor")
-EVERY_WORD = frozenset(("person", "nobody", *POSITIONS, *EXPRESSIONS, *GESTURES, *COLOURS, *CLOTHES, *OBJECTS))
+EVERY_WORD = frozenset(
+    (*("person", "nobody", "no", "face", "seen"), *POSITIONS, *EXPRESSIONS, *GESTURES, *COLOURS, *CLOTHES, *OBJECTS)
+)

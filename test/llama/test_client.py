@@ -5,6 +5,7 @@ import base64
 import json
 import socket
 from collections.abc import AsyncIterator, Coroutine
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from scripted_server import BREAK_OFF, PROPS, Reply, ScriptedServer, Stream
 
 from smolfusion_ros.errors import BackendError, BackendUnavailableError
 from smolfusion_ros.llama.client import Capabilities, Chunk, LlamaClient, Timings, VisionAnswer
+from smolfusion_ros.llama.guard import State
 
 COMPLETION, CHAT = "/completion", "/v1/chat/completions"
 SCHEMA = {"type": "object", "properties": {"say": {"type": "string"}}}
@@ -57,7 +59,8 @@ def test_server_is_known_by_how_it_presents_itself(server: Any, capabilities: Ca
             asked = len(started.asked)
             assert await client.capabilities() == capabilities
             assert len(started.asked) == asked
-            assert await client.healthy()
+            await client.probe()
+            assert client.guard.state is State.UP
             await client.close()
 
     run(scenario())
@@ -80,20 +83,77 @@ def test_native_server_that_tells_no_context_has_none_known():
 
 
 @pytest.mark.parametrize(
-    ("replies", "healthy"),
+    ("replies", "state"),
     [
-        ({"/health": Reply({"status": "ok"})}, True),
-        ({"/health": LOADING}, False),
-        ({"/health": Reply(b"", 500)}, False),
-        ({"/v1/models": Reply({"data": []})}, True),
-        ({}, False),
-        ({"/health": Reply({"status": "ok"}, after_s=5)}, False),
+        ({"/health": Reply({"status": "ok"})}, State.UP),
+        ({"/health": LOADING}, State.LOADING),
+        ({"/health": Reply(b"", 500)}, State.DOWN),
+        ({"/v1/models": Reply({"data": []})}, State.UP),
+        ({"/health": Reply({"status": "ok"}, after_s=5)}, State.UNKNOWN),
     ],
 )
-def test_health_is_that_of_a_server_with_its_model_loaded(replies: dict[str, Reply], healthy: bool):
+def test_probe_tells_how_a_server_is(replies: dict[str, Reply], state: State):
     async def scenario() -> None:
         async with ScriptedServer(replies) as server:
-            assert await client_of(server).healthy(timeout_s=0.3) is healthy
+            client = client_of(server)
+            await client.probe()
+            assert client.guard.state is state
+
+    run(scenario())
+
+
+def test_hung_server_is_away_after_two_probes_and_found_when_it_answers_again():
+    async def scenario() -> None:
+        async with ScriptedServer.native({"/health": Reply({"status": "ok"}, after_s=5)}) as server:
+            client = client_of(server)
+            begun = monotonic()
+            await client.probe()
+            await client.probe()
+            assert client.guard.state is State.DOWN
+            assert monotonic() - begun < 2.5
+            with pytest.raises(BackendUnavailableError, match=r"away for 0 s: no answer within 0\.8 s"):
+                await client.capabilities()
+            assert len(server.bodies("/props")) == 0
+            server.replies["/health"] = Reply({"status": "ok"})
+            await client.probe()
+            assert (await client.capabilities()).native
+
+    run(scenario())
+
+
+def test_another_model_in_the_place_of_the_old_one_is_noticed():
+    async def scenario() -> None:
+        async with ScriptedServer.native() as server:
+            client = client_of(server)
+            assert (await client.capabilities()).model_id == "/models/a.gguf"
+            server.replies["/health"] = LOADING
+            await client.probe()
+            server.replies |= {"/health": Reply({"status": "ok"}), "/props": Reply({**PROPS, "model_path": "/b.gguf"})}
+            await client.probe()
+            assert (await client.capabilities()).model_id == "/b.gguf"
+
+    run(scenario())
+
+
+def test_failing_server_is_spared_after_three_failures():
+    async def scenario() -> None:
+        async with ScriptedServer.native({"/tokenize": Reply({"error": "out of memory"}, 500)}) as server:
+            client = client_of(server)
+            for _ in range(3):
+                with pytest.raises(BackendUnavailableError, match="HTTP 500"):
+                    await client.tokenize("a", special=False)
+            with pytest.raises(BackendUnavailableError, match="failed 3 times in a row"):
+                await client.tokenize("a", special=False)
+            assert len(server.bodies("/tokenize")) == 3
+
+    run(scenario())
+
+
+def test_answer_about_a_picture_has_a_deadline():
+    async def scenario() -> None:
+        async with ScriptedServer.native({CHAT: Reply({}, after_s=5)}) as server:
+            with pytest.raises(BackendUnavailableError, match=r"no answer within 0\.2 s"):
+                await client_of(server).ask_about_image(b"\xff\xd8", "what?", deadline_s=0.2)
 
     run(scenario())
 
@@ -116,7 +176,8 @@ def test_nobody_listening_is_unavailable_with_the_address():
             free.bind(("127.0.0.1", 0))
             url = f"http://127.0.0.1:{free.getsockname()[1]}"
         client = LlamaClient(url)
-        assert await client.healthy() is False
+        await client.probe()
+        assert client.guard.state is State.DOWN
         for use in (client.capabilities(), client.tokenize("a", special=False), anext(complete(client))):
             with pytest.raises(BackendUnavailableError, match=url):
                 await use
@@ -469,6 +530,6 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
 
     async def scenario() -> None:
         async with ScriptedServer.native() as server:
-            assert await client_of(server).healthy()
+            assert (await client_of(server).capabilities()).native
 
     run(scenario())

@@ -119,4 +119,7 @@ def test_faces_alone_make_a_scene():
     assert [person.expression for person in scene.persons] == ["smiling", "unknown"]
     assert scene.persons[0].roi == (300, 100, 60, 60)
     assert scene.summary == "2 faces visible."
-    assert compact_line(from_faces([], 640, HFOV)) == "nobody"
+
+
+def test_face_detector_that_finds_nothing_does_not_say_that_nobody_is_there():
+    assert compact_line(from_faces([], 640, HFOV)) == "no face seen"
