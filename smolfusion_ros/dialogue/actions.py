@@ -23,6 +23,11 @@ UNITS = {"m": LENGTH_UNITS, "deg": ANGLE_UNITS}
 
 STOP = "stop"
 PRIORITIES = {"low": 0, "normal": 100, "stop": 255}
+# What becomes of a command, as the constants of msg/ActionStatus.msg in lower case and in their order.
+RUNNING = "running"
+STATES = ("accepted", "rejected", RUNNING, "succeeded", "failed", "cancelled")
+FINAL_STATES = frozenset({"rejected", "succeeded", "failed", "cancelled"})
+MAX_LIFETIME_S = 3600.0
 KINDS = ("choice", "target", "noun", "quantity")
 MAX_NOUN_LENGTH = 32
 _LARGEST = sys.float_info.max  # math.isfinite fails on integers that are larger
@@ -105,16 +110,35 @@ class Argument:
 
 @dataclass(frozen=True)
 class Action:
-    """One entry of the catalogue; times in seconds, 0 where there is no limit."""
+    """One entry of the catalogue.
+
+    Attributes:
+        name: as published.
+        description: for people.
+        arguments: in the order in which the model writes them.
+        priority: as published, one of ``PRIORITIES``' numbers.
+        motion: moves the body; one session at a time may.
+        needs_person: only while a person is seen.
+        max_scene_age_s, cooldown_s: seconds, 0 where there is no limit.
+        lifetime_s: seconds after which the robot ignores the command, at most ``MAX_LIFETIME_S``.
+    """
 
     name: str
     description: str
     arguments: tuple[Argument, ...] = ()
     priority: int = PRIORITIES["normal"]
+    motion: bool = False
     needs_person: bool = False
     max_scene_age_s: float = 0.0
     cooldown_s: float = 0.0
     lifetime_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        for field in ("max_scene_age_s", "cooldown_s"):
+            if not 0.0 <= getattr(self, field) < math.inf:
+                raise ConfigurationError(f"{field} is {getattr(self, field)}, not 0 or more seconds")
+        if not 0.0 < self.lifetime_s <= MAX_LIFETIME_S:
+            raise ConfigurationError(f"lifetime_s is {self.lifetime_s}, not more than 0, at most {MAX_LIFETIME_S:g}")
 
     @property
     def signature(self) -> str:
@@ -147,6 +171,10 @@ class Command:
                 value = self.arguments[spec.name]
                 arguments[spec.spoken_name] = {"value": value, "unit": spec.unit} if spec.kind == "quantity" else value
         return {"name": self.name, "arguments": arguments}
+
+
+# For a stop that cannot wait for a catalogue to be read.
+PLAIN_STOP = Command(Action(STOP, "stop moving at once", priority=PRIORITIES["stop"], lifetime_s=5.0), {})
 
 
 class Catalogue:
@@ -220,14 +248,17 @@ class Catalogue:
 def _action(path: Path, name: str, entry: object) -> Action:
     if not isinstance(entry, Mapping):
         raise ConfigurationError(f"{path}: {name}: {entry!r} is not a mapping")
-    known = {"description", "arguments", "priority", "needs", "max_scene_age_s", "cooldown_s", "lifetime_s"}
+    known = {"description", "arguments", "priority", "motion", "needs", "max_scene_age_s", "cooldown_s", "lifetime_s"}
     unknown = set(entry) - known
     if unknown:
         raise ConfigurationError(f"{path}: {name}: unknown key {sorted(unknown)[0]!r}")
-    if entry.get("priority", "normal") not in PRIORITIES:
-        raise ConfigurationError(
-            f"{path}: {name}: priority {entry['priority']!r} is not one of {', '.join(PRIORITIES)}"
-        )
+    priority = entry.get("priority", "stop" if name == STOP else "normal")
+    if priority not in tuple(PRIORITIES):
+        raise ConfigurationError(f"{path}: {name}: priority {priority!r} is not one of {', '.join(PRIORITIES)}")
+    if (priority == "stop") != (name == STOP):
+        raise ConfigurationError(f"{path}: {name}: priority {priority!r}; `stop` is that of the action stop alone")
+    if not isinstance(entry.get("motion", False), bool):
+        raise ConfigurationError(f"{path}: {name}: motion {entry['motion']!r} is not true or false")
     if entry.get("needs") not in (None, "person"):
         raise ConfigurationError(f"{path}: {name}: needs {entry['needs']!r}; only `person` is known")
     try:
@@ -235,7 +266,8 @@ def _action(path: Path, name: str, entry: object) -> Action:
             name=name,
             description=str(entry.get("description", name)),
             arguments=tuple(_argument(key, value) for key, value in (entry.get("arguments") or {}).items()),
-            priority=PRIORITIES[entry.get("priority", "normal")],
+            priority=PRIORITIES[priority],
+            motion=entry.get("motion", False),
             needs_person=entry.get("needs") == "person",
             max_scene_age_s=float(entry.get("max_scene_age_s", 0.0)),
             cooldown_s=float(entry.get("cooldown_s", 0.0)),

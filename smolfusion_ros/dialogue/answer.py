@@ -13,8 +13,10 @@ from smolfusion_ros.dialogue.model import Chunk, LanguageModel, Timings
 from smolfusion_ros.dialogue.prompt import TURN_END, Piece, PromptLayout
 from smolfusion_ros.dialogue.reply_stream import ReplyStream, Update
 
-# Scene line, a long utterance, and the layout around them.
-MAX_TURN_TOKENS = 384
+# Scene line with news, a long utterance, and the layout around them.
+MAX_TURN_TOKENS = 448
+# No tokenizer comes near this in speech; a server that does not keep to the limit of tokens is cut off here.
+CHARACTERS_PER_ANSWER_TOKEN = 16
 
 
 @dataclass
@@ -69,8 +71,14 @@ class AnswerWriter:
         return Answer(scene, heard, ReplyStream(ANSWER_OPENING), prompt_ids, turn_ids)
 
     async def write(self, answer: Answer, conversation: Conversation) -> AsyncGenerator[Update, None]:
-        """Let the model write; closing the iterator ends the generation in the backend."""
+        """Let the model write; closing the iterator ends the generation in the backend.
+
+        An answer that grows beyond all bounds ends before the piece that passes them.
+        """
+        most = self._max_answer_tokens * CHARACTERS_PER_ANSWER_TOKEN
         async for chunk in self._chunks(answer, conversation):
+            if len(answer.reply.text) + len(chunk.text) > most:
+                return
             answer.written_ids += chunk.token_ids
             answer.timings = chunk.timings or answer.timings
             if chunk.text:

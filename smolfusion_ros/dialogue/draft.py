@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from smolfusion_ros.dialogue.actions import Catalogue, Command
+from smolfusion_ros.dialogue.actions import STOP, Catalogue, Command
 from smolfusion_ros.dialogue.answer import Answer
+from smolfusion_ros.dialogue.outcomes import Outcomes
 from smolfusion_ros.dialogue.policy import CommandPolicy, Situation
+from smolfusion_ros.dialogue.text import one_line
 from smolfusion_ros.dialogue.turn import IssuedCommand, SceneContext, TurnListener, TurnRecord, new_id
 from smolfusion_ros.errors import BackendError, CommandError
 
@@ -18,12 +21,29 @@ _log = logging.getLogger(__name__)
 
 # How long a cancelled request may take to close its connection.
 STOP_S = 2.0
+# A record tells these refusals, and how many more there were.
+MAX_REJECTED = 16
+MAX_REASON_CHARACTERS = 200
+
+
+@dataclass(frozen=True)
+class CommandStage:
+    """What the commands of every turn go through, in this order.
+
+    Attributes:
+        max_commands: commands that one turn may give.
+    """
+
+    catalogue: Catalogue
+    policy: CommandPolicy
+    outcomes: Outcomes
+    max_commands: int
 
 
 class Draft:
     """The state of one running turn; becomes a ``TurnRecord``."""
 
-    def __init__(self, turn_id: str, session_id: str, heard: str, listener: TurnListener) -> None:
+    def __init__(self, turn_id: str, session_id: str, heard: str, listener: TurnListener, stage: CommandStage) -> None:
         self.id = turn_id
         self.session_id = session_id
         self.heard = heard
@@ -35,8 +55,10 @@ class Draft:
         self.finished = asyncio.Event()
         self.answer: Answer | None = None
         self._listener = listener
+        self._stage = stage
         self._commands: list[IssuedCommand] = []
         self._rejected: list[str] = []
+        self._untold = 0
         self._begun_s = self._marked_s = monotonic()
         self._stages_s: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
@@ -87,30 +109,34 @@ class Draft:
         self.said += delta
         self._listener.on_text(self.id, self.session_id, delta)
 
-    def command(self, written: object, catalogue: Catalogue, policy: CommandPolicy, situation: Situation) -> None:
+    def command(self, written: object, situation: Situation) -> None:
         """Check a command as the model wrote it; publish it or keep the reason why not."""
         try:
-            command = catalogue.command(written)
+            command = self._stage.catalogue.command(written)
         except CommandError as error:
             name = written.get("name", "?") if isinstance(written, Mapping) else "?"
-            self._rejected.append(f"{name}: {error}")
+            self._reject(f"{name}: {error}")
         else:
-            self.issue(command, policy, situation)
+            self.issue(command, situation)
 
-    def issue(self, command: Command, policy: CommandPolicy, situation: Situation) -> None:
+    def issue(self, command: Command, situation: Situation) -> None:
         """Publish a valid command if it may go out now; keep the reason if not.
 
         Args:
             situation: that of this moment, which may be long after the prompt was rendered.
         """
+        stage, command_id = self._stage, new_id()
         try:
             if self.interrupted:
                 raise CommandError("the turn was interrupted")
-            policy.admit(command, situation)
+            if len(self._commands) >= stage.max_commands and not self._still_stops(command):
+                raise CommandError(f"a turn gives at most {stage.max_commands} commands")
+            stage.policy.admit(command, situation, session_id=self.session_id, command_id=command_id)
         except CommandError as error:
-            self._rejected.append(f"{command.name}: {error}")
+            self._reject(f"{command.name}: {error}")
             return
-        issued = IssuedCommand(new_id(), self.session_id, command, self.source, self.scene.stamp_ns)
+        issued = IssuedCommand(command_id, self.session_id, command, self.source, self.scene.stamp_ns)
+        stage.outcomes.issued(self.session_id, command_id, command.name)
         self._commands.append(issued)
         self._stages_s.setdefault("command", monotonic() - self._begun_s)
         self._listener.on_command(issued)
@@ -126,7 +152,7 @@ class Draft:
             said=self.said,
             scene=self.scene.line,
             commands=tuple(self._commands),
-            rejected=tuple(self._rejected),
+            rejected=(*self._rejected, *([f"… and {self._untold} more"] if self._untold else ())),
             source=self.source,
             interrupted=self.interrupted,
             error=self.error,
@@ -137,6 +163,16 @@ class Draft:
         )
         self._listener.on_finished(record)
         return record
+
+    def _still_stops(self, command: Command) -> bool:
+        """A stop gets through after any number of commands; another one behind it would change nothing."""
+        return command.name == STOP and not any(issued.command.name == STOP for issued in self._commands[-1:])
+
+    def _reject(self, reason: str) -> None:
+        if len(self._rejected) < MAX_REJECTED:
+            self._rejected.append(one_line(reason)[:MAX_REASON_CHARACTERS])
+        else:
+            self._untold += 1
 
     async def _stop(self) -> None:
         if self._task is not None:

@@ -11,14 +11,16 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
-from smolfusion_ros.dialogue.actions import STOP, Catalogue, Command
+from smolfusion_ros.dialogue.actions import STATES, STOP, Catalogue, Command
 from smolfusion_ros.dialogue.answer import AnswerWriter
 from smolfusion_ros.dialogue.conversation import Conversation
-from smolfusion_ros.dialogue.draft import Draft
+from smolfusion_ros.dialogue.draft import CommandStage, Draft
 from smolfusion_ros.dialogue.model import LanguageModel
-from smolfusion_ros.dialogue.policy import CommandPolicy
-from smolfusion_ros.dialogue.prompt import PromptLayout
+from smolfusion_ros.dialogue.outcomes import Outcomes
+from smolfusion_ros.dialogue.policy import CommandPolicy, Situation
+from smolfusion_ros.dialogue.prompt import PromptLayout, context_line
 from smolfusion_ros.dialogue.reflexes import Reflexes
 from smolfusion_ros.dialogue.turn import (
     IssuedCommand,
@@ -35,6 +37,7 @@ from smolfusion_ros.errors import (
     BusyError,
     CommandError,
     ConfigurationError,
+    InactiveError,
     SessionError,
     SmolFusionError,
 )
@@ -43,6 +46,8 @@ _log = logging.getLogger(__name__)
 
 # How long the tokens of a finished turn may take to be known.
 REMEMBER_S = 2.0
+# How long deactivating waits for the turns that it interrupts.
+DEACTIVATE_S = 2.0
 
 # (scene line, utterance, answer as the model writes it), oldest first
 RememberedTurn = tuple[str, str, str]
@@ -55,10 +60,13 @@ class DialogueEngine:
         model: the language model's server.
         layout: prompt layout, with persona and catalogue.
         reflexes: utterances that need no model.
-        policy: the safety stage.
+        policy: the safety stage; the robot's own, which outlives an engine.
         scene: what is seen now; asked when a turn's prompt is rendered.
         remembered: the newest turns of a session that this engine does not hold (any more); may fail.
         default_session: the session of utterances that name none.
+
+    Attributes:
+        active: takes turns; while it does not, the stop reflex and the emergency stop work all the same.
     """
 
     def __init__(
@@ -75,6 +83,7 @@ class DialogueEngine:
     ) -> None:
         self.policy = policy
         self.limits = limits or Limits()
+        self.active = True
         self._model = model
         self._layout = layout
         self._reflexes = reflexes
@@ -83,6 +92,7 @@ class DialogueEngine:
         self._default_session = checked_session(default_session, default_session)
         self._stop = _stop_command(layout.catalogue)
         self._writer = AnswerWriter(model, layout, max_answer_tokens=self.limits.max_answer_tokens)
+        self._outcomes = Outcomes(max_sessions=self.limits.max_sessions)
         self._backend = asyncio.Semaphore(self.limits.concurrency)
         self._drafts: dict[str, Draft] = {}  # all turns that are not finished, by id
         self._running: dict[str, Draft] = {}  # the one turn of each session that is under way
@@ -99,13 +109,16 @@ class DialogueEngine:
         Raises:
             UtteranceError, SessionError: the utterance or the session's name cannot be taken.
             BusyError: too many turns are waiting.
+            InactiveError: the dialogue is not active, and this is no stop.
         """
         utterance = checked_utterance(heard, self.limits.max_utterance_characters)
         command = self._reflexes.match(utterance)
+        if not self.active and (command is None or command.name != STOP):
+            raise InactiveError("the dialogue is not active and takes only a stop: activate it first")
         if command is not None:
             return self._reflex(command, utterance, session_id, turn_id, listener)
         session = checked_session(session_id, self._default_session)
-        draft = Draft(turn_id or new_id(), session, utterance, listener)
+        draft = self._draft(turn_id, session, utterance, listener)
         if len(self._drafts) >= self.limits.max_waiting + self.limits.concurrency:
             raise BusyError(f"{len(self._drafts)} turns are waiting for the language model")
         self._drafts[draft.id] = draft
@@ -137,12 +150,16 @@ class DialogueEngine:
             session = checked_session(session_id, self._default_session)
         except SessionError:
             session = self._default_session  # a stop is a stop, whoever says it
-        draft = Draft(turn_id or new_id(), session, utterance, listener)
+        draft = self._draft(turn_id, session, utterance, listener)
         draft.source = "reflex"
-        draft.issue(command, self.policy, self._scene().situation)
+        draft.issue(command, Situation() if command.name == STOP else self._scene().situation)
         self.interrupt()
         draft.speak(self._reflexes.reply(command))
         return draft.finish()
+
+    def _draft(self, turn_id: str | None, session: str, utterance: str, listener: TurnListener) -> Draft:
+        stage = CommandStage(self._layout.catalogue, self.policy, self._outcomes, self.limits.max_commands)
+        return Draft(turn_id or new_id(), session, utterance, listener, stage)
 
     async def warm_up(self) -> None:
         """Have the backend evaluate the constant part of the prompt, unless a turn is using it.
@@ -161,8 +178,36 @@ class DialogueEngine:
                 draft.interrupt()
 
     def forget(self, session_id: str) -> None:
-        """Drop a session from the prompt; its next turn starts from what memory holds."""
+        """Drop a session and what became of its commands; its next turn starts from what memory holds."""
         self._conversations.pop(session_id, None)
+        self._outcomes.forget(session_id)
+
+    def activate(self) -> None:
+        """Take turns (again)."""
+        self.active = True
+
+    async def deactivate(self) -> None:
+        """Take no more turns, interrupt those under way and wait for their end, at most ``DEACTIVATE_S``."""
+        self.active = False
+        self.interrupt()
+        ends = [draft.finished.wait() for draft in self._drafts.values()]
+        try:
+            await asyncio.wait_for(asyncio.gather(*ends), DEACTIVATE_S)
+        except asyncio.TimeoutError:
+            _log.warning("%d turns have not ended within %g s", len(self._drafts), DEACTIVATE_S)
+
+    def on_status(self, command_id: str, state: str, detail: str = "") -> bool:
+        """Hear from the robot's driver what became of a command; False where it is none of this engine's newest.
+
+        Its session is told at its next turn. Nothing else follows: whether to try again is for the person to say.
+
+        Raises:
+            CommandError: ``state`` is not one of ``actions.STATES``.
+        """
+        if state not in STATES:
+            raise CommandError(f"state {state!r} of command {command_id!r} is not one of {', '.join(STATES)}")
+        self.policy.on_status(command_id, state)
+        return self._outcomes.on_status(command_id, state, detail)
 
     def set_emergency_stop(self, engaged: bool) -> IssuedCommand | None:
         """Engage or release the emergency stop; engaging, also again, ends all turns and gives the stop command."""
@@ -170,13 +215,16 @@ class DialogueEngine:
         if not engaged:
             return None
         self.interrupt()
-        return IssuedCommand(new_id(), "", self._stop, "reflex")
+        issued = IssuedCommand(new_id(), "", self._stop, "reflex")
+        self._outcomes.issued(issued.session_id, issued.id, issued.command.name)
+        return issued
 
     async def _answer(self, draft: Draft) -> None:
         async with self._backend:
             draft.mark("queue")
             conversation = await self._conversation(draft.session_id)
-            draft.scene = self._scene()
+            scene, news = self._scene(), self._outcomes.news(draft.session_id)
+            draft.scene = replace(scene, line=context_line(scene.line, news))
             draft.answer = await self._writer.begin(conversation, draft.scene.line, draft.heard)
             draft.mark("prompt")
             try:
@@ -184,8 +232,10 @@ class DialogueEngine:
                     async for update in updates:
                         draft.speak(update.say)
                         for written in update.commands:
-                            draft.command(written, self._layout.catalogue, self.policy, self._scene().situation)
+                            draft.command(written, self._scene().situation)
             finally:
+                if draft.answer.reply.say:  # the turn joins the history, and the news with it
+                    self._outcomes.told(draft.session_id, news)
                 draft.mark("generation")
             if not draft.answer.reply.complete:
                 draft.error = "the answer was cut off"
@@ -200,7 +250,7 @@ class DialogueEngine:
             conversation.append(await asyncio.wait_for(past_turn, REMEMBER_S))
         except (BackendError, asyncio.TimeoutError) as error:
             _log.warning("session %s is taken from memory at its next turn: %s", draft.session_id, error)
-            self.forget(draft.session_id)
+            self._conversations.pop(draft.session_id, None)
             return
         dropped = conversation.prune()
         if dropped:

@@ -6,9 +6,12 @@ four pieces that are tokenised apart, so that token ids never depend on what sta
 person's own words can never become control tokens::
 
     open        <|im_start|>user\\n[
-    scene       14:03:05 person left smiling]\\n
+    context     14:03:05 person left smiling]\\n
     utterance   wave back please
     close       <|im_end|>\\n<|im_start|>assistant\\n{"say": "
+
+The context is the scene line, and after it, in the one turn that is told, what became of earlier commands
+(``context_line``).
 
 ChatML is the format of both SmolLM2 and Qwen3; Qwen3's empty think block (its template's
 ``enable_thinking=false``) is part of ``close`` and stays in the history.
@@ -23,12 +26,17 @@ from typing import Any
 
 from smolfusion_ros.dialogue.actions import Catalogue
 from smolfusion_ros.dialogue.grammar import ANSWER_OPENING
+from smolfusion_ros.dialogue.outcomes import MAX_NEWS, News
 from smolfusion_ros.dialogue.persona import Persona
+from smolfusion_ros.dialogue.text import one_line
 from smolfusion_ros.errors import ConfigurationError
 
 _THINK = {"chatml": "", "chatml-no-think": "<think>\n\n</think>\n\n"}
 TURN_END = "<|im_end|>\n"
 NO_SCENE = "nothing seen"
+MAX_DETAIL_CHARACTERS = 48
+# What the line itself is made of, and what a chat template might take for a control token.
+_MARKS = str.maketrans(dict.fromkeys("[]<>|;,", " "))
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,26 @@ class Piece:
 
     text: str
     special: bool
+
+
+def context_line(scene: str, news: Sequence[News] = ()) -> str:
+    """What a turn's prompt says in brackets: the scene line, and how commands have ended since the last turn.
+
+    ``<scene>; <action> <state>[: <detail>], …``, for example::
+
+        14:03:05 person left smiling; walk failed: obstacle ahead, wave succeeded
+
+    At most the newest three, oldest first. A detail is a driver's free text: what does not print and
+    ``[ ] < > | ; ,`` become spaces, and it ends after 48 characters. Without news the line is the scene line.
+    """
+    if not news:
+        return scene
+    return f"{scene or NO_SCENE}; {', '.join(map(_in_words, news[-MAX_NEWS:]))}"
+
+
+def _in_words(news: News) -> str:
+    detail = one_line(news.detail.translate(_MARKS))[:MAX_DETAIL_CHARACTERS].rstrip()
+    return f"{news.action} {news.state}{': ' if detail else ''}{detail}"
 
 
 class PromptLayout:

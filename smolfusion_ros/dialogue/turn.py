@@ -9,6 +9,7 @@ from typing import Protocol
 
 from smolfusion_ros.dialogue.actions import Command
 from smolfusion_ros.dialogue.policy import Situation
+from smolfusion_ros.dialogue.text import one_line
 from smolfusion_ros.errors import SessionError, UtteranceError
 
 MAX_SESSION_ID_CHARACTERS = 64
@@ -27,6 +28,7 @@ class Limits:
         max_waiting: turns that may wait for the backend.
         concurrency: turns the backend may work on at once.
         deadline_s: a turn that takes longer ends with what it has.
+        max_commands: commands that one turn may give; a stop passes all the same.
     """
 
     max_turns: int = 20
@@ -37,6 +39,7 @@ class Limits:
     max_waiting: int = 8
     concurrency: int = 1
     deadline_s: float = 30.0
+    max_commands: int = 8
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,10 @@ class IssuedCommand:
 
 @dataclass(frozen=True)
 class TurnRecord:
-    """One exchange; see ``msg/Turn.msg`` for the meaning of the fields. Stage times in seconds."""
+    """One exchange; see ``msg/Turn.msg`` for the meaning of the fields. Stage times in seconds.
+
+    ``scene`` is the whole context line that the model was given (``prompt.context_line``).
+    """
 
     id: str
     session_id: str
@@ -106,7 +112,7 @@ def checked_utterance(text: str, limit: int) -> str:
         raise UtteranceError(f"the utterance is not valid Unicode text: {error.reason}") from error
     if len(text) > limit:
         raise UtteranceError(f"the utterance has {len(text)} characters, more than {limit}")
-    cleaned = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    cleaned = one_line(text)
     if not cleaned:
         raise UtteranceError("the utterance is empty")
     return cleaned

@@ -28,6 +28,11 @@ def test_default_catalogue_has_the_documented_actions(catalogue: Catalogue):
     assert [action.name for action in catalogue] == DEFAULT_ACTIONS
 
 
+def test_actions_that_move_the_body_or_reach_out_are_motions(catalogue: Catalogue):
+    in_place = {"stop", "wave", "nod", "shake_head", "clap", "look_at", "point_at", "set_expression"}
+    assert {action.name for action in catalogue if not action.motion} == in_place
+
+
 def test_stop_comes_before_everything_else(catalogue: Catalogue):
     assert catalogue["stop"].priority == PRIORITIES["stop"]
     assert all(action.priority < PRIORITIES["stop"] for action in catalogue if action.name != "stop")
@@ -239,6 +244,7 @@ def test_own_catalogue_is_read_with_its_defaults(tmp_path: Path):
     text = "actions:\n  sit:\n  jump: {cooldown_s: 2, max_scene_age_s: 3, needs: person, priority: low}\n"
     own = Catalogue.load(write(tmp_path, text))
     assert own["sit"] == Action("sit", "sit")
+    assert not own["sit"].motion
     jump = own["jump"]
     assert (jump.cooldown_s, jump.max_scene_age_s, jump.needs_person, jump.priority) == (2.0, 3.0, True, 0)
 
@@ -250,6 +256,16 @@ def test_own_catalogue_is_read_with_its_defaults(tmp_path: Path):
         ("{priority: urgent}", "priority 'urgent' is not one of low, normal, stop"),
         ("{needs: dog}", "needs 'dog'"),
         ("{cooldown_s: soon}", "soon"),
+        ("{cooldown_s: -1}", "cooldown_s is -1.0, not 0 or more seconds"),
+        ("{max_scene_age_s: .nan}", "max_scene_age_s is nan"),
+        ("{cooldown_s: .inf}", "cooldown_s is inf"),
+        ("{lifetime_s: 0}", "lifetime_s is 0.0, not more than 0, at most 3600"),
+        ("{lifetime_s: .inf}", "lifetime_s is inf"),
+        ("{lifetime_s: .nan}", "lifetime_s is nan"),
+        ("{priority: stop}", "priority 'stop'; `stop` is that of the action stop alone"),
+        ("{priority: [low]}", "priority ['low'] is not one of"),
+        ("{motion: 1}", "motion 1 is not true or false"),
+        ("{motion: maybe}", "motion 'maybe'"),
         ("{arguments: {speed: {kind: velocity}}}", "argument speed: kind 'velocity'"),
         ("{arguments: {speed: {kind: quantity, unit: m, range: 3}}}", "int"),
         ("{arguments: {speed: {kind: quantity, unit: m, range: [1, 2, 3]}}}", "unpack"),
@@ -282,3 +298,16 @@ def test_file_that_holds_no_catalogue_is_a_configuration_error(tmp_path: Path, c
 def test_missing_catalogue_file_is_named(tmp_path: Path):
     with pytest.raises(ConfigurationError, match=str(tmp_path / "none.yaml")):
         Catalogue.load(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("priority", ["low", "normal"])
+def test_stop_of_an_own_catalogue_may_not_stand_below_others(tmp_path: Path, priority: str):
+    with pytest.raises(ConfigurationError, match=f"stop: priority '{priority}'"):
+        Catalogue.load(write(tmp_path, f"actions: {{stop: {{priority: {priority}}}}}\n"))
+
+
+def test_stop_has_its_priority_also_where_none_is_written(tmp_path: Path):
+    own = Catalogue.load(write(tmp_path, "actions: {stop: {}, march: {motion: true}}\n"))
+    assert own["stop"].priority == PRIORITIES["stop"]
+    assert own["march"].priority == PRIORITIES["normal"]
+    assert own["march"].motion

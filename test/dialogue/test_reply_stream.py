@@ -1,6 +1,7 @@
 """An answer read while it is written: speech as it grows, a command when its object closes."""
 
 import json
+import tracemalloc
 from random import Random
 from typing import Any
 
@@ -105,7 +106,8 @@ def test_speaking_lasts_as_long_as_the_speech_and_complete_comes_with_the_end():
         ('{"say": "a"}}}', "a", []),
         ('{"say": 5, "commands": []}', "", []),
         ('{"say": ["a"], "commands": {"name": "nod"}}', "", []),
-        ('{"say": "a\ud83d', "a", []),
+        ('{"say": "a\\ud83d, b", "commands": []}', "a?, b", []),
+        ('{"say": "a", "commands": [{"name": "nod", "arguments": {}}, "\\ud83d"]}', "a", [NOD, "?"]),
         ('{"say": "a\x00b", "commands": []}', "a", []),
         ("[" * 3000, "", []),
         ("", "", []),
@@ -150,3 +152,59 @@ def test_numbers_come_as_plain_numbers():
 def test_commands_before_the_speech_are_read_too():
     stream = ReplyStream(opened="")
     assert read(stream, list(json.dumps({"commands": [NOD], "say": "Yes."}))) == ("Yes.", [NOD])
+
+
+@pytest.mark.parametrize(
+    ("command", "read_as"),
+    [
+        ('{"name": "nod", "name": "walk", "arguments": {}}', {"name": None, "arguments": {}}),
+        ('{"name": "nod", "arguments": {"a": 1}, "arguments": {"a": 2}}', {"name": "nod", "arguments": None}),
+        ('{"name": "nod", "arguments": {"a": 1, "a": 1}}', {"name": "nod", "arguments": {"a": None}}),
+        ('{"n": 1, "n": 2, "n": 3}', {"n": None}),
+    ],
+)
+def test_of_two_values_under_one_key_neither_counts(command: str, read_as: dict[str, Any]):
+    stream = ReplyStream(opened="")
+    assert read(stream, list(f'{{"say": "a", "commands": [{command}]}}')) == ("a", [read_as])
+
+
+def test_second_list_of_commands_brings_nothing():
+    text = '{"say": "a", "commands": [{"name": "nod", "arguments": {}}], "commands": [{"name": "bow"}]}'
+    assert read(ReplyStream(opened=""), list(text)) == ("a", [NOD])
+    assert read(ReplyStream(opened=""), ['{"say": "a", "commands": 5, "commands": [{}]}']) == ("a", [])
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_answer_that_nests_without_end_is_read_no_further_and_takes_no_memory(opening: str):
+    text = '{"say": "a", "commands": [{"name": "nod", "arguments": {}}, ' + opening * 100_000
+    stream = ReplyStream(opened="")
+    tracemalloc.start()
+    try:
+        found = stream.feed(text).commands
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == (NOD,)
+    assert most < 200 * len(text)
+    assert stream.feed("]}").commands == ()
+
+
+def test_lists_elsewhere_are_no_commands():
+    text = '{"other": {"commands": [1]}, "say": "a", "commands": [{"x": {"commands": [2]}}], "x": [3]}'
+    assert read(ReplyStream(opened=""), list(text))[1] == [{"x": {"commands": [2]}}]
+    assert read(ReplyStream(opened=""), ['[{"commands": [1]}, [2]]']) == ("", [])
+
+
+@pytest.mark.parametrize("pieces", [["a\ud83d", "b"], ["a", "\ud83d", "b"], ["a\ud83db"]])
+def test_half_a_character_is_shown_as_one_that_is_missing(pieces: list[str]):
+    stream = ReplyStream()
+    assert read(stream, [*pieces, '", "commands": []}']) == ("a\ufffdb", [])
+    assert stream.text == '{"say": "a\ufffdb", "commands": []}'
+    assert stream.complete
+
+
+def test_speech_of_an_answer_that_is_broken_behind_it_is_the_first():
+    stream = ReplyStream(opened="")
+    text = '{"say": "Yes.", "commands": ["\\ud83d"], "say": "No."}'
+    assert stream.feed(text) == Update("Yes.", ("?",))
+    assert not stream.complete

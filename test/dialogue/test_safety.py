@@ -4,7 +4,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from dialogue_bench import CANNED, CONFIG, NOD, Bench, rest, run
+from clock import Clock
+from dialogue_bench import BOW, CANNED, CONFIG, NOD, STOP, WALK, Bench, rest, run
 from scripted_model import ScriptedModel, eventually
 
 from smolfusion_ros.dialogue.actions import Catalogue
@@ -118,3 +119,78 @@ def test_a_catalogue_without_a_plain_stop_is_refused_at_the_start(tmp_path: Path
 def test_a_default_session_that_nobody_could_use_is_refused_at_the_start():
     with pytest.raises(SessionError):
         engine_of(CONFIG / "actions.yaml", default_session="x" * 65)
+
+
+LOOK = {"name": "look_at", "arguments": {"target": "cup"}}
+
+
+def test_one_session_at_a_time_moves_the_robot():
+    async def scenario() -> None:
+        bench = Bench()
+        (walk,) = (await bench.command(WALK, session="a")).commands
+        record = await bench.command(BOW, LOOK, NOD, session="b")
+        assert record.rejected == ("bow: session 'a' is moving the robot",)
+        assert [issued.command.name for issued in record.commands] == ["look_at", "nod"]
+        bench.engine.on_status(walk.id, "succeeded")
+        assert (await bench.command(BOW, session="b")).rejected == ()
+        assert (await bench.command(WALK, session="a")).rejected == ("walk: session 'b' is moving the robot",)
+
+    run(scenario())
+
+
+def test_session_that_moves_the_robot_may_order_something_else_meanwhile():
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.command(WALK, BOW, LOOK)
+        await bench.command(WALK)
+        assert bench.listener.commanded() == ["walk", "bow", "look_at", "walk"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("spoken", [True, False], ids=["reflex", "model"])
+def test_stop_of_another_session_ends_the_motion_and_frees_the_floor(spoken: bool):
+    async def scenario() -> None:
+        bench = Bench()
+        (walk,) = (await bench.command(WALK, session="a")).commands
+        bench.engine.on_status(walk.id, "running")
+        record = await (bench.turn("stop", "b") if spoken else bench.command(STOP, session="b"))
+        assert [issued.command.name for issued in record.commands] == ["stop"]
+        assert (await bench.command(BOW, session="c")).rejected == ()
+
+    run(scenario())
+
+
+def test_emergency_stop_beats_a_motion_that_is_under_way():
+    async def scenario() -> None:
+        bench = Bench()
+        (walk,) = (await bench.command(WALK, session="a")).commands
+        bench.engine.on_status(walk.id, "running")
+        stop = bench.engine.set_emergency_stop(True)
+        assert stop is not None and stop.command.action.priority > walk.command.action.priority
+        for session in "ab":
+            assert (await bench.command(WALK, session=session)).rejected == ("walk: emergency stop is engaged",)
+        bench.engine.set_emergency_stop(False)
+        assert (await bench.command(WALK, session="b")).rejected == ()
+
+    run(scenario())
+
+
+def test_engine_that_is_built_anew_around_the_policy_finds_it_as_it_was():
+    async def scenario() -> None:
+        clock = Clock()
+        policy = CommandPolicy(clock)
+        first = Bench(policy=policy)
+        await first.command(NOD, WALK, session="a")
+        assert (await Bench(policy=policy).command(NOD, session="a")).rejected == ("nod: again within 1 s",)
+        kept_out = (await Bench(policy=policy).command(WALK, session="b")).rejected
+        assert kept_out == ("walk: session 'a' is moving the robot",)
+        first.engine.set_emergency_stop(True)
+        clock.now_s += 100.0
+        second = Bench(policy=policy)
+        assert second.engine.policy.emergency_stop
+        assert (await second.command(NOD)).rejected == ("nod: emergency stop is engaged",)
+        second.engine.set_emergency_stop(False)
+        assert (await Bench(policy=policy).command(NOD)).rejected == ()
+
+    run(scenario())

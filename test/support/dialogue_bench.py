@@ -12,6 +12,7 @@ from scripted_model import ScriptedModel
 from smolfusion_ros.dialogue.actions import Catalogue
 from smolfusion_ros.dialogue.engine import DialogueEngine
 from smolfusion_ros.dialogue.grammar import ANSWER_OPENING
+from smolfusion_ros.dialogue.model import LanguageModel
 from smolfusion_ros.dialogue.persona import Persona
 from smolfusion_ros.dialogue.policy import CommandPolicy, Situation
 from smolfusion_ros.dialogue.prompt import PromptLayout
@@ -25,6 +26,11 @@ CANNED = "Not now."
 NOD: dict[str, Any] = {"name": "nod", "arguments": {}}
 BOW: dict[str, Any] = {"name": "bow", "arguments": {}}
 FLY: dict[str, Any] = {"name": "fly", "arguments": {}}
+STOP: dict[str, Any] = {"name": "stop", "arguments": {}}
+WALK: dict[str, Any] = {
+    "name": "walk",
+    "arguments": {"direction": "forward", "distance": {"value": 1, "unit": "m"}},
+}
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -67,12 +73,14 @@ class Bench:
 
     Attributes:
         scene: what is seen; may be changed at any time.
-        clock_s: the policy's steady clock.
+        clock_s: the steady clock of the bench's own policy.
         memory: (scene line, utterance, answer) of a session, or an error; ``asked_memory`` lists who was asked for.
     """
 
-    def __init__(self, model: ScriptedModel | None = None, **limits: Any) -> None:
-        self.model = model or ScriptedModel()
+    def __init__(
+        self, model: LanguageModel | None = None, *, policy: CommandPolicy | None = None, **limits: Any
+    ) -> None:
+        self.model: Any = model or ScriptedModel()
         self.listener = Listener()
         self.scene = SceneContext("10:00:00 person left", Situation(person_seen=True, scene_age_s=0.1), 42)
         self.clock_s = 0.0
@@ -84,7 +92,7 @@ class Bench:
             self.model,
             self.layout,
             reflexes=Reflexes.load(CONFIG / "actions.yaml", catalogue),
-            policy=CommandPolicy(lambda: self.clock_s),
+            policy=policy or CommandPolicy(lambda: self.clock_s),
             scene=lambda: self.scene,
             remembered=self._remembered,
             limits=Limits(**limits),
@@ -92,6 +100,15 @@ class Bench:
 
     async def turn(self, heard: str = "hello", session: str = "s", turn_id: str | None = None) -> TurnRecord:
         return await self.engine.turn(heard, session, self.listener, turn_id=turn_id)
+
+    async def command(self, *written: Mapping[str, Any], session: str = "s") -> TurnRecord:
+        """A turn whose answer gives these commands."""
+        self.model.answers(rest("Yes.", *written))
+        return await self.turn(session=session)
+
+    async def scene_told(self, session: str = "s") -> str:
+        """The context line of a turn of its own."""
+        return (await self.turn("and now?", session)).scene
 
     def start(self, turn_id: str, heard: str = "hello", session: str = "s") -> asyncio.Task[TurnRecord]:
         """Begin a turn without waiting for its end."""
