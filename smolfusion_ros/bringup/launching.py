@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
-from smolfusion_ros.bringup.stack import LOG_LEVELS, NODES, Options, Process, environment, node_names, plan
+from smolfusion_ros.bringup.stack import (
+    LOG_LEVELS,
+    NODES,
+    Options,
+    Process,
+    node_names,
+    parameter_files,
+    plan,
+    remappings,
+)
+from smolfusion_ros.errors import ConfigurationError
 
 RESPAWN_DELAY_S = 1.0
 
@@ -31,6 +41,8 @@ BACKEND_ARGUMENTS = {
     "provider": Argument(
         "", "Llama server to prefer; empty: the profile's choice", ("", "llama-server", "xllamacpp", "llama-cpp-python")
     ),
+    "llm_port": Argument("0", "Port of the language model, one for each robot of a machine; 0: the profile's"),
+    "vlm_port": Argument("0", "Port of the vision-language model; 0: the profile's"),
 }
 STACK_ARGUMENTS = {
     **BACKEND_ARGUMENTS,
@@ -40,6 +52,8 @@ STACK_ARGUMENTS = {
     "video": Argument("", "Publish this instead of a camera: rendered:visit, a video file or a device; empty: nothing"),
     "nodes": Argument(",".join(NODES), "Which nodes to start, comma-separated"),
     "start_backends": Argument("true", "Start the profile's llama servers", ("true", "false")),
+    "autostart": Argument("true", "Perception and dialogue activate themselves", ("true", "false")),
+    "remap": Argument("", "Further names to change, comma-separated: from:=to"),
     "log_level": Argument("info", "Log level of the nodes", LOG_LEVELS),
     "params_file": Argument("", "ROS parameters that win over the profile's (YAML)"),
 }
@@ -65,20 +79,33 @@ def _description(arguments: Mapping[str, Argument], nodes: tuple[str, ...]) -> L
         )
         for name, argument in arguments.items()
     ]
-    variables = [SetEnvironmentVariable(name, value) for name, value in environment().items()]
-    return LaunchDescription([*declared, *variables, OpaqueFunction(function=_start, args=[tuple(arguments), nodes])])
+    return LaunchDescription([*declared, OpaqueFunction(function=_start, args=[tuple(arguments), nodes])])
+
+
+# How an argument's text becomes an option, where it is more than text.
+CONVERSIONS: dict[str, Callable[[str], Any]] = {
+    "nodes": node_names,
+    "start_backends": lambda text: text == "true",
+    "autostart": lambda text: text == "true",
+    "llm_port": lambda text: _whole_number("llm_port", text),
+    "vlm_port": lambda text: _whole_number("vlm_port", text),
+    "remap": remappings,
+}
 
 
 def _start(context: LaunchContext, names: tuple[str, ...], nodes: tuple[str, ...]) -> list[Action]:
     given = {name: LaunchConfiguration(name).perform(context) for name in names}
     profile_name = given.pop("profile")
-    chosen: dict[str, Any] = {**given, "nodes": nodes}
-    if "nodes" in given:
-        chosen["nodes"] = node_names(given["nodes"])
-    if "start_backends" in given:
-        chosen["start_backends"] = given["start_backends"] == "true"
-    options = Options(**chosen)
+    chosen = {name: CONVERSIONS.get(name, str)(text) for name, text in given.items()}
+    options = Options(**{"nodes": nodes, **chosen})
     return [_action(process, options) for process in plan(profile_name, options)]
+
+
+def _whole_number(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{name} {text!r} is not a number") from error
 
 
 def _action(process: Process, options: Options) -> Action:
@@ -91,10 +118,12 @@ def _action(process: Process, options: Options) -> Action:
     }
     if not process.is_node:
         return Node(**common, exec_name=process.name, arguments=list(process.arguments))
+    defaults, *own = parameter_files(options)  # what comes later wins
     return Node(
         **common,
         namespace=options.namespace,
-        parameters=[dict(process.parameters), *([options.params_file] if options.params_file else [])],
+        parameters=[defaults, dict(process.parameters), *own],
         remappings=list(process.remappings),
+        additional_env=dict(process.environment),
         ros_arguments=["--log-level", options.log_level],
     )

@@ -4,7 +4,7 @@ One YAML file per kind of computer in ``config/profiles``; nodes, launch files a
 executable read the same one.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -111,6 +111,19 @@ class Profile:
         if role not in ROLES:
             raise ConfigurationError(f"role = {role!r} is none of {', '.join(ROLES)}")
         return self.llm if role == "llm" else self.vlm
+
+    def on_ports(self, *, llm: int = 0, vlm: int = 0) -> "Profile":
+        """The same profile with its local backends on other ports; 0 leaves one where it is.
+
+        Raises ConfigurationError for a backend that runs elsewhere.
+        """
+        return replace(self, llm=self._on_port("llm", llm), vlm=self._on_port("vlm", vlm))
+
+    def _on_port(self, role: str, port: int) -> BackendProfile:
+        backend = self.backend(role)
+        if port and backend.is_remote:
+            raise ConfigurationError(f"{role}_port {port}: profile {self.name} takes its {role} from {backend.url}")
+        return replace(backend, port=port or backend.port)
 
     @property
     def local_backends(self) -> dict[str, BackendProfile]:

@@ -18,7 +18,15 @@ from typing import Any
 
 from circus import get_arbiter
 
-from smolfusion_ros.bringup.stack import NODES, Options, Process, environment, node_names, plan
+from smolfusion_ros.bringup.stack import (
+    NODES,
+    Options,
+    Process,
+    node_names,
+    parameter_files,
+    plan,
+    remappings,
+)
 from smolfusion_ros.errors import SmolFusionError
 
 GRACE_S = 5.0
@@ -74,7 +82,7 @@ def _watcher(process: Process, options: Options) -> dict[str, Any]:
         "name": process.name,
         "cmd": sys.executable,
         "args": command(process, options)[1:],
-        "env": {**os.environ, **environment()},
+        "env": {**os.environ, **process.environment},
         "respawn": True,
         "max_retry": -1,
         "graceful_timeout": GRACE_S,
@@ -91,11 +99,13 @@ def command(process: Process, options: Options) -> list[str]:
     line += ["--ros-args", "-r", f"__ns:={options.namespace}", "--log-level", options.log_level]
     for source, target in process.remappings:
         line += ["-r", f"{source}:={target}"]
+    defaults, *own = parameter_files(options)  # what comes later wins
+    line += ["--params-file", defaults]
     for name, value in process.parameters.items():
         # Text is quoted, or ROS would read the camera "0" as a number.
         line += ["-p", f"{name}:={json.dumps(value, ensure_ascii=False)}"]
-    if options.params_file:
-        line += ["--params-file", options.params_file]
+    for file in own:
+        line += ["--params-file", file]
     return line
 
 
@@ -116,9 +126,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--nodes", default=NODES, type=node_names, help="comma-separated; all by default")
     parser.add_argument("--no-backends", dest="start_backends", action="store_false", help="they run already")
     parser.add_argument("--provider", default="", help="llama-server, xllamacpp or llama-cpp-python")
+    parser.add_argument("--llm-port", type=int, default=0, help="of the language model; 0: the profile's")
+    parser.add_argument("--vlm-port", type=int, default=0, help="of the vision-language model; 0: the profile's")
+    parser.add_argument("--remap", default=(), type=_remappings, help="further names to change, from:=to, …")
+    parser.add_argument("--no-autostart", dest="autostart", action="store_false", help="wait for a lifecycle manager")
     parser.add_argument("--log-level", default=defaults.log_level)
     parser.add_argument("--params-file", default="", type=_path, help="ROS parameters that win over the profile's")
     return parser
+
+
+def _remappings(text: str) -> tuple[tuple[str, str], ...]:
+    try:
+        return remappings(text)
+    except SmolFusionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _path(text: str) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from smolfusion_ros.bringup.paths import manifest_path, share_directory
-from smolfusion_ros.bringup.profile import Profile, load_profile
+from smolfusion_ros.bringup.profile import BackendProfile, Profile, load_profile
 from smolfusion_ros.errors import ConfigurationError
 from smolfusion_ros.llama.manifest import load_manifest
 
-NODES = ("motion_gate", "perception", "dialogue", "memory")
+NODES = ("motion_gate", "perception", "dialogue", "memory", "monitor")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 
 ParameterValue = bool | int | float | str
@@ -30,6 +30,9 @@ class Options:
         nodes: which nodes to start.
         start_backends: start the llama servers of the profile.
         provider: llama server to prefer; empty: the profile's choice.
+        llm_port, vlm_port: of the backends that run here; 0: the profile's. Each robot of a machine needs its own.
+        remap: further names to change, ``from:=to``.
+        autostart: perception and dialogue begin to work by themselves; false: a lifecycle manager activates them.
         log_level: of the nodes.
         params_file: ROS parameters that win over the profile's.
     """
@@ -41,6 +44,10 @@ class Options:
     nodes: tuple[str, ...] = NODES
     start_backends: bool = True
     provider: str = ""
+    llm_port: int = 0
+    vlm_port: int = 0
+    remap: tuple[tuple[str, str], ...] = ()
+    autostart: bool = True
     log_level: str = "info"
     params_file: str = ""
 
@@ -50,6 +57,11 @@ class Options:
             raise ConfigurationError(f"unknown node {sorted(unknown)[0]!r}; there are {', '.join(NODES)}")
         if self.log_level not in LOG_LEVELS:
             raise ConfigurationError(f"log level {self.log_level!r} is not one of {', '.join(LOG_LEVELS)}")
+        for name in ("llm_port", "vlm_port"):
+            if not 0 <= getattr(self, name) <= 65535:
+                raise ConfigurationError(
+                    f"{name} {getattr(self, name)} is not a port: 1 to 65535, or 0 for the profile's"
+                )
         if self.params_file and not Path(self.params_file).is_file():
             raise ConfigurationError(f"no parameter file {self.params_file}")
 
@@ -63,6 +75,7 @@ class Process:
         arguments: of a backend.
         parameters, remappings: of a node.
         is_node: speaks ROS; a backend does not.
+        environment: variables it needs besides those of its parent.
     """
 
     name: str
@@ -71,11 +84,27 @@ class Process:
     arguments: tuple[str, ...] = ()
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     remappings: tuple[tuple[str, str], ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def node_names(text: str) -> tuple[str, ...]:
     """Names out of a comma-separated list."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def remappings(text: str) -> tuple[tuple[str, str], ...]:
+    """Remappings out of a comma-separated list of ``from:=to``.
+
+    Raises:
+        ConfigurationError: an entry has another form.
+    """
+    pairs = []
+    for entry in node_names(text):
+        source, separator, target = entry.partition(":=")
+        if not (separator and source and target):
+            raise ConfigurationError(f"remapping {entry!r} is not of the form from:=to")
+        pairs.append((source, target))
+    return tuple(pairs)
 
 
 def plan(profile_name: str, options: Options) -> list[Process]:
@@ -85,7 +114,7 @@ def plan(profile_name: str, options: Options) -> list[Process]:
         ConfigurationError: the profile is missing or wrong.
         ModelError: a model file is missing or damaged; tells how to get it.
     """
-    profile = load_profile(profile_name)
+    profile = load_profile(profile_name).on_ports(llm=options.llm_port, vlm=options.vlm_port)
     if options.start_backends:
         manifest = load_manifest(manifest_path())
         for role, backend in profile.local_backends.items():
@@ -102,31 +131,50 @@ def describe(profile: Profile, profile_name: str, options: Options) -> list[Proc
     processes = []
     if options.start_backends:
         processes += [
-            Process(f"{role}_backend", "backend", False, _backend_arguments(role, profile_name, options))
-            for role in profile.local_backends
+            Process(f"{role}_backend", "backend", False, _backend_arguments(role, backend, profile_name, options))
+            for role, backend in profile.local_backends.items()
         ]
-    parameters = _node_parameters(profile, options)
-    remappings = _image_remappings(options)
     nodes = (("video_source",) if options.video else ()) + tuple(n for n in NODES if n in options.nodes)
+    parameters = _node_parameters(profile, options, nodes)
+    image_remappings = _image_remappings(options)
     processes += [
-        Process(name, name, True, parameters=parameters[name], remappings=remappings.get(name, ())) for name in nodes
+        Process(
+            name,
+            name,
+            True,
+            parameters=parameters.get(name, {}),
+            remappings=(*image_remappings.get(name, ()), *options.remap),
+            environment=camera_environment() if name == "video_source" else {},
+        )
+        for name in nodes
     ]
     return processes
 
 
-def environment() -> dict[str, str]:
-    """Variables that every process of the stack needs: room for camera frames in Fast DDS.
+def parameter_files(options: Options) -> list[str]:
+    """ROS parameter files below and above the profile's values: the package's own, and the person's."""
+    return [
+        str(share_directory() / "config" / "smolfusion.yaml"),
+        *([options.params_file] if options.params_file else []),
+    ]
 
-    Fast DDS 3 (Kilted) renamed the variable, and warns of the old name.
+
+def camera_environment() -> dict[str, str]:
+    """Variables for a process that publishes raw frames: room for them in Fast DDS's shared memory.
+
+    The sender alone needs it, and pays for it with 65 MB. Fast DDS 3 (Kilted) renamed the variable, and warns of the
+    old name.
     """
     old_name = os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
     variable = "FASTRTPS_DEFAULT_PROFILES_FILE" if old_name else "FASTDDS_DEFAULT_PROFILES_FILE"
     return {variable: os.environ.get(variable) or str(share_directory() / "config" / "fastdds.xml")}
 
 
-def _backend_arguments(role: str, profile_name: str, options: Options) -> tuple[str, ...]:
-    chosen = ("--provider", options.provider) if options.provider else ()
-    return ("--role", role, "--profile", profile_name, *chosen)
+def _backend_arguments(role: str, backend: BackendProfile, profile_name: str, options: Options) -> tuple[str, ...]:
+    arguments = ["--role", role, "--profile", profile_name, "--port", str(backend.port)]
+    if options.provider:
+        arguments += ["--provider", options.provider]
+    return tuple(arguments)
 
 
 def _image_remappings(options: Options) -> dict[str, tuple[tuple[str, str], ...]]:
@@ -137,7 +185,7 @@ def _image_remappings(options: Options) -> dict[str, tuple[tuple[str, str], ...]
     return {"motion_gate": (("image", topic), *compressed), "video_source": (("image", topic),)}
 
 
-def _node_parameters(profile: Profile, options: Options) -> dict[str, dict[str, ParameterValue]]:
+def _node_parameters(profile: Profile, options: Options, nodes: Sequence[str]) -> dict[str, dict[str, ParameterValue]]:
     llm, vlm = profile.llm, profile.vlm
     # The prompt's constant part and one answer need their share of the context; the rest is for the history.
     history_tokens = max(256, llm.context_tokens // 2)
@@ -148,6 +196,7 @@ def _node_parameters(profile: Profile, options: Options) -> dict[str, dict[str, 
             "vlm_url": vlm.url,
             "vlm_model": vlm.served_model or "default",
             "questions": vlm.questions,
+            "autostart": options.autostart,
         },
         "dialogue": {
             "llm_url": llm.url,
@@ -155,6 +204,8 @@ def _node_parameters(profile: Profile, options: Options) -> dict[str, dict[str, 
             "chat_format": llm.chat_format,
             "concurrency": llm.slots,
             "max_history_tokens": history_tokens,
+            "autostart": options.autostart,
         },
         "memory": {"max_tokens": 2 * history_tokens},
+        "monitor": {"llm_url": llm.url, "vlm_url": vlm.url, "nodes": ",".join(nodes)},
     }

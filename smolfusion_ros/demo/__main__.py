@@ -6,7 +6,6 @@ Exits 0 only if commands really came out.
 from __future__ import annotations
 
 import argparse
-import os
 import queue
 import select
 import signal
@@ -24,7 +23,6 @@ from typing import TextIO
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
-from smolfusion_ros.bringup.stack import environment
 from smolfusion_ros.demo.observer import Event, Observer
 from smolfusion_ros.demo.view import View
 from smolfusion_ros.demo.visitor import VISIT, Visitor
@@ -154,7 +152,6 @@ def _stack(arguments: argparse.Namespace, log: TextIO) -> Iterator[subprocess.Po
 @contextmanager
 def _observer(namespace: str) -> Iterator[Observer]:
     """The observer, spinning in a thread."""
-    os.environ.update(environment())
     rclpy.init()
     node = Observer(namespace)
     executor = SingleThreadedExecutor()

@@ -113,3 +113,15 @@ def test_url_follows_another_port_and_points_to_loopback_for_a_server_on_every_i
     backend = dataclasses.replace(BackendProfile(model="toy"), host="0.0.0.0", port=9000)
     assert backend.url == "http://127.0.0.1:9000"
     assert BackendProfile(model="toy", host="::1").url == "http://[::1]:8080"
+
+
+def test_backends_can_be_put_on_other_ports():
+    moved = load_profile("embedded").on_ports(llm=9080)
+    assert (moved.llm.port, moved.llm.url, moved.vlm.port) == (9080, "http://127.0.0.1:9080", 8081)
+    with pytest.raises(ConfigurationError, match=r"vlm\.port = 9080"):
+        moved.on_ports(vlm=9080)
+
+
+def test_backend_that_runs_elsewhere_has_no_port_here():
+    with pytest.raises(ConfigurationError, match="llm_port 9080: profile server takes its llm from http"):
+        load_profile("server").on_ports(llm=9080)

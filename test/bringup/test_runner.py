@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from smolfusion_ros.bringup import runner
+from smolfusion_ros.bringup.paths import share_directory
 from smolfusion_ros.bringup.profile import load_profile
 from smolfusion_ros.bringup.runner import PrefixedOutput, command, main
 from smolfusion_ros.bringup.stack import NODES, Options, Process, describe
@@ -66,6 +67,7 @@ def test_node_gets_its_namespace_log_level_remappings_and_parameters():
         *(*START, "smolfusion_ros.nodes.gate"),
         *("--ros-args", "-r", "__ns:=/robot1", "--log-level", "warn"),
         *("-r", "image:=/camera/image", "-r", "a:=b"),
+        *("--params-file", str(share_directory() / "config" / "smolfusion.yaml")),
         *("-p", "rate:=1.5"),
     ]
 
@@ -155,6 +157,7 @@ def test_processes_are_kept_alive_with_the_environment_they_need(
 ):
     monkeypatch.setenv("ROS_DISTRO", "kilted")
     monkeypatch.setenv("ROBOT", "r2")
+    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
     choices = ["--no-backends", "--nodes", "dialogue, memory", "--video", "rendered:still", "--namespace", "/r2"]
     assert main(choices) == 0
     assert arbiter.started
@@ -162,7 +165,7 @@ def test_processes_are_kept_alive_with_the_environment_they_need(
     for watcher in arbiter.watchers:
         assert watcher["respawn"] and watcher["max_retry"] == -1
         assert watcher["env"]["ROBOT"] == "r2"
-        assert watcher["env"]["FASTDDS_DEFAULT_PROFILES_FILE"]
+        assert ("FASTDDS_DEFAULT_PROFILES_FILE" in watcher["env"]) == (watcher["name"] == "video_source")
         assert watcher["cmd"] == sys.executable
         assert "__ns:=/r2" in watcher["args"]
         watcher["stdout_stream"]["stream"]({"data": b"up\n"})

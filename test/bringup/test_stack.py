@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from smolfusion_ros.bringup.profile import Profile, load_profile
-from smolfusion_ros.bringup.stack import NODES, Options, Process, describe, environment
+from smolfusion_ros.bringup.stack import NODES, Options, Process, camera_environment, describe, remappings
 from smolfusion_ros.errors import ConfigurationError
 
 
@@ -24,8 +24,8 @@ def test_embedded_profile_starts_two_backends_and_then_every_node(embedded: Prof
     assert [process.name for process in described] == ["llm_backend", "vlm_backend", *NODES]
     assert [process.is_node for process in described] == [False, False, *[True] * len(NODES)]
     assert [process.arguments for process in described[:2]] == [
-        ("--role", "llm", "--profile", "embedded"),
-        ("--role", "vlm", "--profile", "embedded"),
+        ("--role", "llm", "--profile", "embedded", "--port", "8080"),
+        ("--role", "vlm", "--profile", "embedded", "--port", "8081"),
     ]
     assert all(process.executable == "backend" and not process.parameters for process in described[:2])
     assert all(process.executable == process.name for process in described[2:])
@@ -70,7 +70,7 @@ def test_one_remote_backend_leaves_the_other_to_be_started(tmp_path: Path):
     path.write_text("llm: {provider: remote, url: 'http://llm.local:8000'}\nvlm: {model: tiny-smolvlm}\n")
     described = describe(load_profile(str(path)), str(path), Options())
     assert [process.name for process in described if not process.is_node] == ["vlm_backend"]
-    assert described[0].arguments == ("--role", "vlm", "--profile", str(path))
+    assert described[0].arguments == ("--role", "vlm", "--profile", str(path), "--port", "8081")
 
 
 def test_preferred_provider_is_handed_to_the_backends(embedded: Profile):
@@ -95,6 +95,11 @@ def test_video_is_published_by_a_node_of_its_own(embedded: Profile):
     assert "video_source" not in processes(embedded)
 
 
+def test_only_the_sender_of_frames_pays_for_their_shared_memory(embedded: Profile):
+    described = processes(embedded, video="rendered:visit")
+    assert [name for name, process in described.items() if process.environment] == ["video_source"]
+
+
 def test_default_image_topic_needs_no_remapping(embedded: Profile):
     assert not any(process.remappings for process in processes(embedded, video="0").values())
 
@@ -111,12 +116,49 @@ def test_cameras_topic_is_remapped_for_who_takes_or_gives_frames(embedded: Profi
     assert not any(described[name].remappings for name in others)
 
 
+def test_every_robot_of_a_machine_has_ports_of_its_own(embedded: Profile):
+    described = processes(embedded.on_ports(llm=9080, vlm=9081))
+    assert described["llm_backend"].arguments[-2:] == ("--port", "9080")
+    assert described["vlm_backend"].arguments[-2:] == ("--port", "9081")
+    assert described["dialogue"].parameters["llm_url"] == "http://127.0.0.1:9080"
+    assert described["perception"].parameters["vlm_url"] == "http://127.0.0.1:9081"
+    assert described["monitor"].parameters["llm_url"] == "http://127.0.0.1:9080"
+
+
+def test_remappings_reach_every_node(embedded: Profile):
+    described = processes(embedded, remap=remappings("utterance:=/asr/text, turn:=/log/turn"), image_topic="/camera")
+    assert described["dialogue"].remappings == (("utterance", "/asr/text"), ("turn", "/log/turn"))
+    assert described["motion_gate"].remappings[-1] == ("turn", "/log/turn")
+    assert described["motion_gate"].remappings[0] == ("image", "/camera")
+
+
+@pytest.mark.parametrize("text", ["utterance", "utterance=/asr", ":=/asr", "utterance:="])
+def test_remapping_of_another_form_is_refused(text: str):
+    with pytest.raises(ConfigurationError, match="from:=to"):
+        remappings(text)
+
+
+def test_managed_nodes_wait_where_autostart_is_off(embedded: Profile):
+    described = processes(embedded, autostart=False)
+    assert {name for name, each in described.items() if each.parameters.get("autostart") is False} == {
+        "perception",
+        "dialogue",
+    }
+
+
+def test_monitor_knows_which_nodes_to_miss(embedded: Profile):
+    described = processes(embedded, nodes=("memory", "monitor"), video="0")
+    assert described["monitor"].parameters["nodes"] == "video_source,memory,monitor"
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
         ({"nodes": ("motion_gate", "motor")}, "unknown node 'motor'; there are motion_gate, "),
         ({"nodes": ("video_source",)}, "unknown node 'video_source'"),
         ({"log_level": "loud"}, "log level 'loud' is not one of debug"),
+        ({"llm_port": 70000}, "llm_port 70000 is not a port"),
+        ({"vlm_port": -1}, "vlm_port -1 is not a port"),
         ({"params_file": "/nowhere/robot.yaml"}, "no parameter file /nowhere/robot.yaml"),
     ],
 )
@@ -142,8 +184,8 @@ def test_parameter_file_that_exists_is_taken(tmp_path: Path):
 def test_dds_is_given_room_for_camera_frames(monkeypatch: pytest.MonkeyPatch, distribution: str, variable: str):
     monkeypatch.setenv("ROS_DISTRO", distribution)
     monkeypatch.delenv(variable, raising=False)
-    ((name, file),) = environment().items()
+    ((name, file),) = camera_environment().items()
     assert name == variable
     assert "<profiles" in Path(file).read_text()
     monkeypatch.setenv(variable, "/my/own.xml")
-    assert environment() == {variable: "/my/own.xml"}
+    assert camera_environment() == {variable: "/my/own.xml"}
