@@ -1,27 +1,20 @@
-"""Conversations in SQLite: bounds, order, duplicates, and what is left after a crash or on a bad disk."""
+"""Conversations in SQLite: bounds, order, duplicates, and what is left after a crash or on a full disk."""
 
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from stored_turns import numbers, turn
 
 from smolfusion_ros.errors import ConfigurationError, MemoryStoreError, SessionError
-from smolfusion_ros.memory.store import Bounds, ConversationStore, StoredTurn
+from smolfusion_ros.memory.store import Bounds, ConversationStore, StoredTurn, StoreSize
 
 SOURCE = Path(__file__).parents[2]
-
-
-def turn(number: int, session: str = "s", tokens: int = 10) -> StoredTurn:
-    return StoredTurn(f"{session}-{number}", session, 1000 + number, tokens, {"heard": f"안녕 {number}"})
-
-
-def numbers(store: ConversationStore, session: str = "s", limit: int = 0) -> list[int]:
-    return [int(stored.id.rsplit("-", 1)[1]) for stored in store.history(session, limit)]
 
 
 @pytest.fixture
@@ -109,6 +102,43 @@ def test_sessions_are_told_with_their_size_and_last_use(store: ConversationStore
     assert (summary.session_id, summary.turns, summary.last_used_ns) == ("거실", 2, 1002)
 
 
+def test_last_use_is_told_by_the_turn_that_came_last_whatever_the_clock_was_before(store: ConversationStore):
+    in_2038, at_boot, set_right = 2_145_916_800 * 10**9, 12 * 10**9, 1_800_000_000 * 10**9
+    for number, stamp_ns in enumerate((in_2038, at_boot, set_right)):
+        store.add(replace(turn(number), stamp_ns=stamp_ns))
+        assert store.sessions()[0].last_used_ns == stamp_ns
+    store.add(replace(turn(1, "older clock, newer turn"), stamp_ns=at_boot))
+    assert [summary.session_id for summary in store.sessions()] == ["older clock, newer turn", "s"]
+    assert [stored.stamp_ns for stored in store.history("s")] == [in_2038, at_boot, set_right]
+
+
+def test_size_follows_every_change(store: ConversationStore, path: Path):
+    assert store.size() == StoreSize(0, 0, store.size().file_bytes)
+    store.add(turn(1))
+    store.add(turn(1, "other"))
+    assert (store.size().turns, store.size().sessions) == (2, 2)
+    store.clear("other")
+    assert (store.size().turns, store.size().sessions) == (1, 1)
+    files = path.parent.glob(f"{path.name}*")
+    assert store.size().file_bytes == sum(file.stat().st_size for file in files) > 4096
+    with sqlite3.connect(path) as other:
+        other.execute("DELETE FROM turns")
+    other.close()
+    assert store.size().turns == 0
+
+
+def test_turns_are_not_counted_again_while_nothing_changes(path: Path):
+    store = ConversationStore(path, Bounds(max_turns=10**6, max_tokens=10**9))
+    for number in range(3):
+        store.add(turn(number))
+    statements: list[str] = []
+    store._database.set_trace_callback(statements.append)
+    for _ in range(5):
+        assert store.size().turns == 3
+    assert len([each for each in statements if "COUNT" in each]) == 1
+    store.close()
+
+
 def test_cleared_session_is_gone_and_may_begin_again(store: ConversationStore):
     store.add(turn(1))
     store.add(turn(1, "other"))
@@ -129,6 +159,13 @@ def test_turn_that_was_cleared_does_not_return_when_it_is_sent_again(store: Conv
     with pytest.raises(SessionError):
         again.history("s")
     again.close()
+
+
+def test_turn_is_known_also_after_it_was_cleared(store: ConversationStore):
+    store.add(turn(1))
+    store.clear("s")
+    assert store.knows("s-1")
+    assert not store.knows("s-2")
 
 
 def test_turn_that_aged_out_does_not_return_as_the_newest(path: Path):
@@ -249,41 +286,6 @@ def test_full_disk_is_an_error_that_passes_when_there_is_room_again(path: Path, 
     assert done.stdout.splitlines() == ["disk I/O error", "disk I/O error", "True ['s-1', 's-4']"]
 
 
-@pytest.mark.parametrize("content", [b"this is no database, whatever its name may say", os.urandom(4096)])
-def test_file_that_is_no_database_is_an_error_and_stays_as_it_is(tmp_path: Path, content: bytes):
-    path = tmp_path / "memory.sqlite3"
-    path.write_bytes(content)
-    with pytest.raises(MemoryStoreError, match=str(path)):
-        ConversationStore(path)
-    assert path.read_bytes() == content
-
-
-def test_database_that_is_damaged_inside_is_an_error(store: ConversationStore, path: Path):
-    for number in range(5):
-        store.add(StoredTurn(f"s-{number}", "s", number, 1, {"heard": "x" * 5000}))
-    store.close()
-    content = path.read_bytes()
-    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
-    with pytest.raises(MemoryStoreError):
-        damaged = ConversationStore(path)
-        damaged.history("s")
-
-
-@pytest.mark.parametrize("name", ["file/memory.sqlite3", "file/deeper/memory.sqlite3", "folder"])
-def test_place_that_cannot_hold_a_database_is_an_error_that_names_it(tmp_path: Path, name: str):
-    (tmp_path / "file").write_text("")
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(MemoryStoreError, match=name):
-        ConversationStore(tmp_path / name)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_folder_that_may_not_be_written_is_an_error(tmp_path: Path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(MemoryStoreError, match="memory"):
-        ConversationStore(tmp_path / "memory.sqlite3")
-
-
 def test_database_that_another_process_locks_is_an_error_and_free_again_later(store: ConversationStore, path: Path):
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -299,3 +301,30 @@ def test_closed_store_is_an_error(store: ConversationStore):
     for use in (lambda: store.add(turn(1)), lambda: store.history("s"), store.sessions, lambda: store.clear("s")):
         with pytest.raises(MemoryStoreError):
             use()
+
+
+@pytest.mark.parametrize(
+    "document", [b'{"heard": "he', b"", b'{"heard": "\xff\xfe"}'], ids=["cut", "empty", "no UTF-8"]
+)
+def test_turn_that_is_damaged_in_a_whole_file_is_left_out(
+    store: ConversationStore, path: Path, caplog: pytest.LogCaptureFixture, document: bytes
+):
+    for number in range(3):
+        store.add(turn(number))
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE turns SET document = CAST(? AS TEXT) WHERE id = 's-1'", (document,))
+    other.close()
+    assert numbers(store) == [0, 2]
+    assert "turn s-1 is damaged in the file" in caplog.text
+
+
+def test_turn_that_no_disk_can_store_is_refused_and_leaves_nothing(store: ConversationStore):
+    for impossible in (
+        replace(turn(1), document={"heard": object()}),
+        replace(turn(1), document={"heard": "\udc80"}),
+        replace(turn(1), stamp_ns=2**63),
+    ):
+        with pytest.raises((TypeError, ValueError, OverflowError)):
+            store.add(impossible)
+    assert store.sessions() == []
+    assert store.add(turn(1)) is True
