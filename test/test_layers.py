@@ -9,9 +9,20 @@ import pytest
 import smolfusion_ros
 
 SOURCE = Path(smolfusion_ros.__path__[0])
-CORE = ("vision", "dialogue", "memory", "llama")
+CORE = ("vision", "dialogue", "memory", "metrics", "llama")
 UPPER = ("nodes", "bringup", "demo")
-ROS = ("rclpy", "sensor_msgs", "std_msgs", "std_srvs", "builtin_interfaces", "rcl_interfaces", "launch", "launch_ros")
+ROS = (
+    "rclpy",
+    "sensor_msgs",
+    "std_msgs",
+    "std_srvs",
+    "builtin_interfaces",
+    "rcl_interfaces",
+    "diagnostic_msgs",
+    "lifecycle_msgs",
+    "launch",
+    "launch_ros",
+)
 INTERFACES = ("smolfusion_ros.msg", "smolfusion_ros.srv", "smolfusion_ros.action")
 
 

@@ -23,3 +23,4 @@ TURN = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE, durability=D
 COMMAND = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
 UTTERANCE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 REPLY = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
+PERFORMANCE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
