@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from rclpy.node import Node
 from rclpy.task import Future
 
-from smolfusion_ros.errors import SmolFusionError
+from smolfusion_ros.errors import InactiveError, SmolFusionError
 
 Result = TypeVar("Result")
 
@@ -42,7 +42,7 @@ class IoLoop:
 
         def hand_over(done: concurrent.futures.Future[Result]) -> None:
             if done.cancelled():
-                awaited.cancel()
+                awaited.set_exception(InactiveError(f"{self._node.get_name()} was told to stop working"))
             elif (error := done.exception()) is not None:
                 awaited.set_exception(error)
             else:

@@ -10,7 +10,7 @@ from builtin_interfaces.msg import Duration, Time
 from sensor_msgs.msg import RegionOfInterest
 
 from smolfusion_ros.dialogue.turn import IssuedCommand, TurnRecord
-from smolfusion_ros.msg import ActionCommand, MotionState, Person, Scene, SceneObject, StageTime, Turn
+from smolfusion_ros.msg import ActionCommand, ActionStatus, MotionState, Person, Scene, SceneObject, StageTime, Turn
 from smolfusion_ros.vision.gate import GateDecision
 from smolfusion_ros.vision.scene import SceneDescription, compact_line
 
@@ -43,6 +43,17 @@ def roi_message(roi: Sequence[int] | None) -> RegionOfInterest:
     """(x, y, width, height) in pixels as a region; width 0 where there is none."""
     x, y, width, height = roi or (0, 0, 0, 0)
     return RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
+
+
+_STATES = {
+    getattr(ActionStatus, word.upper()): word
+    for word in ("accepted", "rejected", "running", "succeeded", "failed", "cancelled")
+}
+
+
+def status_word(status: ActionStatus) -> str:
+    """The state of a status in one word; empty for a number that means nothing."""
+    return _STATES.get(status.state, "")
 
 
 def motion_message(decision: GateDecision, seen: int, forwarded: int) -> MotionState:

@@ -8,21 +8,27 @@ import sys
 from collections.abc import Callable
 
 import rclpy
+import rclpy.logging
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 from smolfusion_ros.errors import SmolFusionError
+from smolfusion_ros.nodes._lifecycle import ManagedNode
 
 WAKE_INTERVAL_S = 1.0
+_PACKAGE = "smolfusion_ros"
 
 
 def run(make_node: Callable[[], Node]) -> int:
     """Spin a node; 0 after Ctrl-C or SIGTERM, 2 if it could not be started (the reason goes to stderr)."""
     rclpy.init()
+    log = _forward_logging()
     try:
         node = make_node()
+        if isinstance(node, ManagedNode):
+            node.start()
     except SmolFusionError as error:
         print(f"cannot start: {error}", file=sys.stderr)
         rclpy.try_shutdown()
@@ -31,7 +37,7 @@ def run(make_node: Callable[[], Node]) -> int:
         if rclpy.ok():
             raise
         return 0  # told to stop while it was starting
-    _forward_logging(node)
+    log.logger = node.get_logger()
     _look_up_now_and_then(node)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
@@ -45,6 +51,8 @@ def run(make_node: Callable[[], Node]) -> int:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # a launcher's second signal must not interrupt the tidying up
+        if isinstance(node, ManagedNode):
+            node.stop()
         close = getattr(node, "close", None)
         if close is not None:
             close()
@@ -65,25 +73,26 @@ def _look_up_now_and_then(node: Node) -> None:
 
 
 class _RosHandler(logging.Handler):
-    """Hands what the core logs to the node's logger."""
+    """Hands what the core logs to ROS, once there is a node to its logger."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._logger = node.get_logger()
+        self.logger = rclpy.logging.get_logger(_PACKAGE)
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if record.levelno >= logging.ERROR:
-            self._logger.error(text)
+            self.logger.error(text)
         elif record.levelno >= logging.WARNING:
-            self._logger.warning(text)
+            self.logger.warning(text)
         elif record.levelno >= logging.INFO:
-            self._logger.info(text)
+            self.logger.info(text)
         else:
-            self._logger.debug(text)
+            self.logger.debug(text)
 
 
-def _forward_logging(node: Node) -> None:
-    logger = logging.getLogger("smolfusion_ros")
+def _forward_logging() -> _RosHandler:
+    handler, logger = _RosHandler(), logging.getLogger(_PACKAGE)
     logger.setLevel(logging.DEBUG)
-    logger.addHandler(_RosHandler(node))
+    logger.addHandler(handler)
+    return handler

@@ -11,10 +11,8 @@ from time import monotonic
 
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.node import Node
-from std_msgs.msg import Bool, String
-from std_srvs.srv import Trigger
+from rclpy.callback_groups import ReentrantCallbackGroup
+from std_msgs.msg import String
 
 from smolfusion_ros.action import Converse
 from smolfusion_ros.bringup.paths import share_directory
@@ -25,23 +23,27 @@ from smolfusion_ros.dialogue.policy import CommandPolicy
 from smolfusion_ros.dialogue.prompt import PromptLayout
 from smolfusion_ros.dialogue.reflexes import Reflexes
 from smolfusion_ros.dialogue.turn import Limits, TurnRecord
-from smolfusion_ros.errors import BackendError, SmolFusionError
+from smolfusion_ros.errors import BackendError, InactiveError, SmolFusionError
 from smolfusion_ros.llama.client import LlamaClient
 from smolfusion_ros.msg import ActionStatus, MotionState, Scene, Utterance
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._asyncio import IoLoop
+from smolfusion_ros.nodes._backend import Backend
 from smolfusion_ros.nodes._broadcast import Broadcast, TurnBroadcast
+from smolfusion_ros.nodes._diagnostics import Diagnostics
+from smolfusion_ros.nodes._emergency_stop import EmergencyStop
+from smolfusion_ros.nodes._history import History
+from smolfusion_ros.nodes._lifecycle import ManagedNode
+from smolfusion_ros.nodes._log import Repeats
+from smolfusion_ros.nodes._messages import status_word
 from smolfusion_ros.nodes._parameters import Parameters, parameter
 from smolfusion_ros.nodes._run import run
 from smolfusion_ros.nodes._sight import Sight
-from smolfusion_ros.nodes._turns import remembered_turn
-from smolfusion_ros.srv import Chat, GetHistory
+from smolfusion_ros.srv import Chat
 
 WARM_UP_RETRY_S = 1.0
-MEMORY_TIMEOUT_S = 1.0
-DISCOVERY_POLL_S = 0.05
-# One press of the emergency stop may be heard by several subscriptions.
-ONE_PRESS_S = 0.05
+# How long deactivating waits for running turns to end.
+END_TURNS_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -62,47 +64,38 @@ class DialogueConfig:
         2048, "Tokens of turns kept in the prompt", minimum=64, maximum=1000000, read_only=True
     )
     max_answer_tokens: int = parameter(160, "Tokens of one answer", minimum=16, maximum=4096, read_only=True)
-    max_waiting: int = parameter(8, "Turns that may wait for the model", minimum=0, maximum=1000, read_only=True)
+    max_waiting: int = parameter(8, "Turns that may wait for the model", minimum=0, maximum=1000)
+    max_commands: int = parameter(8, "Commands of one answer; what is more is rejected", minimum=1, maximum=64)
+    floor_max_s: float = parameter(
+        60.0,
+        "A moving session that the robot's driver says no more of loses the floor after this time, seconds",
+        minimum=1.0,
+        maximum=600.0,
+    )
     concurrency: int = parameter(1, "Turns the backend works on at once", minimum=1, maximum=64, read_only=True)
     deadline_s: float = parameter(
-        30.0, "A turn that takes longer ends with what it has, seconds", minimum=0.5, maximum=600.0, read_only=True
+        30.0, "A turn that takes longer ends with what it has, seconds", minimum=0.5, maximum=600.0
     )
 
 
-class DialogueNode(Node):
+class DialogueNode(ManagedNode):
     """Serves ``chat``, ``converse`` and ``reset_emergency_stop``; hears ``utterance`` and ``emergency_stop``."""
 
     def __init__(self) -> None:
         super().__init__("dialogue")
-        config: DialogueConfig = Parameters(self, DialogueConfig()).value
+        self._config = Parameters(self, DialogueConfig(), on_change=self._reconfigure)
+        self._repeats = Repeats(self.get_logger())
+        self._policy = CommandPolicy(monotonic, floor_max_s=self._config.value.floor_max_s)
         self._sight = Sight(lambda: self.get_clock().now().nanoseconds)
         self._broadcast = Broadcast(self, lambda: self._sight.scene)
-        self._llm = LlamaClient(config.llm_url, model=config.llm_model, timeout_s=config.llm_timeout_s)
-        self._layout, reflexes = _layout(config)
-        self._engine = DialogueEngine(
-            self._llm,
-            self._layout,
-            reflexes=reflexes,
-            policy=CommandPolicy(monotonic),
-            scene=self._sight.context,
-            remembered=self._remembered,
-            limits=_limits(config),
-            default_session=config.default_session,
-        )
+        self._backend: Backend | None = None
+        self._engine: DialogueEngine | None = None
         self.create_subscription(Scene, "scene", self._sight.on_scene, _qos.LATCHED)
         self.create_subscription(MotionState, "motion", self._sight.on_motion, _qos.SENSOR)
         self.create_subscription(ActionStatus, "action_status", self._on_action_status, _qos.COMMAND)
         self.create_subscription(String, "session_cleared", self._on_session_cleared, _qos.UTTERANCE)
         self.create_subscription(Utterance, "utterance", self._on_utterance, _qos.UTTERANCE)
-        self._pressed_s = -float("inf")
-        stop_group = MutuallyExclusiveCallbackGroup()
-        for qos in _qos.STOPS:
-            self.create_subscription(Bool, "emergency_stop", self._on_emergency_stop, qos, callback_group=stop_group)
         waiting_group = ReentrantCallbackGroup()
-        self.create_service(
-            Trigger, "reset_emergency_stop", self._on_reset_emergency_stop, callback_group=waiting_group
-        )
-        self._history = self.create_client(GetHistory, "get_history", callback_group=waiting_group)
         self.create_service(Chat, "chat", self._on_chat, callback_group=waiting_group)
         self._converse = ActionServer(
             self,
@@ -112,27 +105,74 @@ class DialogueNode(Node):
             cancel_callback=self._on_converse_cancel,
             callback_group=waiting_group,
         )
+        self._diagnostics = Diagnostics(self)
         self._io = IoLoop(self)
-        self._io.submit(self._warm_up())
+        self._emergency_stop = EmergencyStop(
+            self, self._io, self._diagnostics, self._policy, lambda: self._engine, self._broadcast, waiting_group
+        )
+        self._history = History(self, self._io, waiting_group)
+
+    def configure(self) -> None:
+        config: DialogueConfig = self._config.value
+        layout, reflexes = _layout(config)
+        client = LlamaClient(config.llm_url, model=config.llm_model, timeout_s=config.llm_timeout_s)
+
+        async def remembered(session_id: str) -> Sequence[RememberedTurn]:
+            return await self._history.of(session_id, layout)
+
+        self._engine = DialogueEngine(
+            client,
+            layout,
+            reflexes=reflexes,
+            policy=self._policy,
+            scene=self._sight.context,
+            remembered=remembered,
+            limits=_limits(config),
+            default_session=config.default_session,
+        )
+        self._engine.active = False
+        self._backend = Backend(
+            self, self._io, self._diagnostics, "llm backend", "the language model", client, self._warm_up
+        )
+
+    def activate(self) -> None:
+        self._engine.activate()
+        self._backend.begin()
+
+    def deactivate(self) -> None:
+        self._backend.rest()
+        self._io.submit(self._engine.deactivate()).result(END_TURNS_S)
+
+    def cleanup(self) -> None:
+        self._backend.close()
+        self._backend = self._engine = None
 
     def close(self) -> None:
-        self._io.close(self._llm.close())
+        self._io.close()
         self._converse.destroy()
 
+    def _reconfigure(self, config: DialogueConfig) -> None:
+        self._policy.hold_floor_for(config.floor_max_s)
+        if self._engine is not None:
+            self._engine.limits = _limits(config)
+
+    async def _turn(self, heard: str, session_id: str, listener: TurnBroadcast, turn_id: str = "") -> TurnRecord:
+        if self._engine is None:
+            raise InactiveError("dialogue is not configured")
+        return await self._engine.turn(heard, session_id, listener, turn_id=turn_id or None)
+
     def _on_utterance(self, utterance: Utterance) -> None:
-        turn = self._engine.turn(utterance.text, utterance.session_id, TurnBroadcast(self._broadcast))
+        turn = self._turn(utterance.text, utterance.session_id, TurnBroadcast(self._broadcast))
         self._io.submit(turn).add_done_callback(self._log_refusal)
 
     def _log_refusal(self, done) -> None:
         if not done.cancelled() and done.exception() is not None:
-            self.get_logger().warning(f"utterance not taken: {done.exception()}")
+            self._repeats.warning(f"utterance not taken: {done.exception()}")
 
     async def _on_chat(self, request: Chat.Request, response: Chat.Response) -> Chat.Response:
         listener = TurnBroadcast(self._broadcast)
         try:
-            record = await self._io.awaitable(
-                self._io.submit(self._engine.turn(request.text, request.session_id, listener))
-            )
+            record = await self._io.awaitable(self._io.submit(self._turn(request.text, request.session_id, listener)))
         except SmolFusionError as error:
             response.message = str(error)
             return response
@@ -146,7 +186,7 @@ class DialogueNode(Node):
             self._broadcast,
             lambda said, delta: goal.publish_feedback(Converse.Feedback(partial=said, delta=delta)),
         )
-        turn = self._engine.turn(goal.request.text, goal.request.session_id, listener, turn_id=_turn_id(goal))
+        turn = self._turn(goal.request.text, goal.request.session_id, listener, _turn_id(goal))
         try:
             record = await self._io.awaitable(self._io.submit(turn))
         except SmolFusionError as error:
@@ -168,60 +208,32 @@ class DialogueNode(Node):
 
     async def _interrupt(self, turn_id: str) -> None:
         # A coroutine, so that it comes after the turn that was submitted before it.
-        self._engine.interrupt(turn_id=turn_id)
-
-    def _on_emergency_stop(self, message: Bool) -> None:
-        if message.data:
-            self._io.submit(self._engage_emergency_stop())
-
-    async def _engage_emergency_stop(self) -> None:
-        stop, now_s = self._engine.set_emergency_stop(True), monotonic()
-        if stop is None or now_s - self._pressed_s < ONE_PRESS_S:
-            return
-        self._pressed_s = now_s
-        self._broadcast.command(stop)
-        self.get_logger().warning("emergency stop engaged: no commands until reset_emergency_stop is called")
-
-    async def _on_reset_emergency_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = await self._io.awaitable(self._io.submit(self._release_emergency_stop()))
-        response.message = "released" if response.success else "the emergency stop is not engaged"
-        return response
-
-    async def _release_emergency_stop(self) -> bool:
-        engaged = self._engine.policy.emergency_stop
-        self._engine.set_emergency_stop(False)
-        return engaged
+        if self._engine is not None:
+            self._engine.interrupt(turn_id=turn_id)
 
     def _on_action_status(self, status: ActionStatus) -> None:
-        self.get_logger().debug(f"command {status.command_id}: state {status.state} {status.detail}")
+        state = status_word(status)
+        if not state:
+            self._repeats.warning(f"action_status of {status.command_id}: there is no state {status.state}")
+            return
+        self._io.submit(self._take_status(status.command_id, state, status.detail))
+
+    async def _take_status(self, command_id: str, state: str, detail: str) -> None:
+        if self._engine is None:
+            self._policy.on_status(command_id, state)
+        elif not self._engine.on_status(command_id, state, detail):
+            self.get_logger().debug(f"status {state} of a command that is not known: {command_id}")
 
     def _on_session_cleared(self, session_id: String) -> None:
-        self._io.call_soon(self._engine.forget, session_id.data)
-
-    async def _remembered(self, session_id: str) -> Sequence[RememberedTurn]:
-        request = GetHistory.Request(session_id=session_id)
-        try:
-            await self._memory_found()
-            answer = await self._io.from_ros(
-                lambda: self._history.call_async(request), MEMORY_TIMEOUT_S, self._history.remove_pending_request
-            )
-        except asyncio.TimeoutError as error:
-            raise SmolFusionError(f"memory did not answer within {MEMORY_TIMEOUT_S:g} s") from error
-        return [remembered_turn(turn, self._layout) for turn in answer.turns if turn.source == "llm" and turn.said]
-
-    async def _memory_found(self) -> None:
-        for _ in range(round(MEMORY_TIMEOUT_S / DISCOVERY_POLL_S)):
-            if self._history.service_is_ready():
-                return
-            await asyncio.sleep(DISCOVERY_POLL_S)
-        raise asyncio.TimeoutError
+        if self._engine is not None:
+            self._io.call_soon(self._engine.forget, session_id.data)
 
     async def _warm_up(self) -> None:
-        while True:
+        while self._backend is not None and self._backend.is_up:
             try:
                 await self._engine.warm_up()
             except BackendError as error:
-                self.get_logger().info(f"waiting for the language model: {error}", throttle_duration_sec=10.0)
+                self.get_logger().info(f"the language model is not warm yet: {error}")
                 await asyncio.sleep(WARM_UP_RETRY_S)
             else:
                 self.get_logger().info("ready")
@@ -242,6 +254,7 @@ def _limits(config: DialogueConfig) -> Limits:
         max_turns=config.max_turns,
         max_history_tokens=config.max_history_tokens,
         max_answer_tokens=config.max_answer_tokens,
+        max_commands=config.max_commands,
         max_waiting=config.max_waiting,
         concurrency=config.concurrency,
         deadline_s=config.deadline_s,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 from dataclasses import dataclass
 
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage
 
-from smolfusion_ros.errors import BackendError, ConfigurationError, FrameError
+from smolfusion_ros.errors import ConfigurationError, FrameError, SmolFusionError
 from smolfusion_ros.llama.client import LlamaClient
 from smolfusion_ros.msg import Scene
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._asyncio import IoLoop
+from smolfusion_ros.nodes._backend import Backend
+from smolfusion_ros.nodes._diagnostics import Diagnostics
+from smolfusion_ros.nodes._lifecycle import ManagedNode
 from smolfusion_ros.nodes._messages import duration_message, scene_message
 from smolfusion_ros.nodes._parameters import Parameters, parameter
 from smolfusion_ros.nodes._run import run
@@ -37,12 +40,10 @@ class PerceptionConfig:
         20.0, "Longest silence of that server, seconds", minimum=0.5, maximum=600.0, read_only=True
     )
     scene_deadline_s: float = parameter(
-        5.0, "A scene that takes longer is made of faces alone, seconds", minimum=0.1, maximum=600.0, read_only=True
+        5.0, "A scene that takes longer is made of faces alone, seconds", minimum=0.1, maximum=600.0
     )
     questions: str = parameter("caption", "How scenes are asked for: caption or json", read_only=True)
-    hfov_rad: float = parameter(
-        1.0, "The camera's horizontal field of view, radians", minimum=0.1, maximum=3.1, read_only=True
-    )
+    hfov_rad: float = parameter(1.0, "The camera's horizontal field of view, radians", minimum=0.1, maximum=3.1)
     face_model: str = parameter("", "A YuNet model (.onnx); empty: OpenCV's Haar cascades", read_only=True)
 
     def __post_init__(self) -> None:
@@ -50,60 +51,90 @@ class PerceptionConfig:
             raise ConfigurationError(f"questions {self.questions!r} is neither caption nor json")
 
 
-class PerceptionNode(Node):
+class PerceptionNode(ManagedNode):
     """``keyframe/compressed`` to ``scene``; serves ``analyze``."""
 
     def __init__(self) -> None:
         super().__init__("perception")
-        config: PerceptionConfig = Parameters(self, PerceptionConfig()).value
-        self._vlm = LlamaClient(config.vlm_url, model=config.vlm_model, timeout_s=config.vlm_timeout_s)
-        faces = FaceDetector(config.face_model or None)
-        self._perceiver = Perceiver(
-            self._ask,
-            question_set(config.questions),
-            faces,
-            hfov_rad=config.hfov_rad,
-            deadline_s=config.scene_deadline_s,
-        )
-        self._questions = 0
+        self._config = Parameters(self, PerceptionConfig(), on_change=self._reconfigure)
+        self._backend: Backend | None = None
+        self._perceiver: Perceiver | None = None
+        self._watching: concurrent.futures.Future[None] | None = None
+        self._questions: set[concurrent.futures.Future[tuple[str, float]]] = set()
         self._newest: CompressedImage | None = None
         self._arrived = asyncio.Event()
         self._scene = self.create_publisher(Scene, "scene", _qos.LATCHED)
         self.create_subscription(CompressedImage, "keyframe/compressed", self._on_keyframe, _qos.KEYFRAME)
         self.create_service(Analyze, "analyze", self._on_analyze, callback_group=ReentrantCallbackGroup())
+        self._diagnostics = Diagnostics(self)
         self._io = IoLoop(self)
-        self._io.submit(self._watch())
+
+    def configure(self) -> None:
+        config: PerceptionConfig = self._config.value
+        faces = FaceDetector(config.face_model or None)
+        self._perceiver = Perceiver(self._ask, question_set(config.questions), faces, hfov_rad=config.hfov_rad)
+        client = LlamaClient(config.vlm_url, model=config.vlm_model, timeout_s=config.vlm_timeout_s)
+        self._backend = Backend(
+            self, self._io, self._diagnostics, "vlm backend", "the vision-language model", client, self._look_again
+        )
+
+    def activate(self) -> None:
+        self._backend.begin()
+        self._watching = self._io.submit(self._watch())
+
+    def deactivate(self) -> None:
+        self._backend.rest()
+        for work in (self._watching, *self._questions):
+            work.cancel()
+
+    def cleanup(self) -> None:
+        self._backend.close()
+        self._backend = self._perceiver = None
 
     def close(self) -> None:
-        self._io.close(self._vlm.close())
+        self._io.close()
+
+    def _reconfigure(self, config: PerceptionConfig) -> None:
+        if self._perceiver is not None:
+            self._perceiver.hfov_rad = config.hfov_rad
 
     def _on_keyframe(self, keyframe: CompressedImage) -> None:
-        self._newest = keyframe
+        self._newest = keyframe  # kept also while the node is not active: what was still then is still so later
         self._io.call_soon(self._arrived.set)
 
     async def _on_analyze(self, request: Analyze.Request, response: Analyze.Response) -> Analyze.Response:
+        if not self.active:
+            response.message = "perception is not active"
+            return response
         keyframe = request.image if request.image.data else self._newest
         if keyframe is None:
             response.message = "no image was given and no keyframe has arrived yet"
             return response
         question = request.question.strip() or "Describe the scene."
-        if self._questions >= MAX_QUESTIONS:
-            response.message = f"{self._questions} questions are waiting already"
+        if len(self._questions) >= MAX_QUESTIONS:
+            response.message = f"{len(self._questions)} questions are waiting already"
             return response
-        self._questions += 1
+        if len(question) > MAX_QUESTION_CHARACTERS:
+            response.message = f"the question has {len(question)} characters, more than {MAX_QUESTION_CHARACTERS}"
+            return response
+        asked = self._io.submit(self._analyze(keyframe, question))
+        self._questions.add(asked)
         try:
-            if len(question) > MAX_QUESTION_CHARACTERS:
-                raise FrameError(f"the question has {len(question)} characters, more than {MAX_QUESTION_CHARACTERS}")
-            answer, latency_s = await self._io.awaitable(self._io.submit(self._analyze(keyframe, question)))
-        except (FrameError, BackendError) as error:
+            answer, latency_s = await self._io.awaitable(asked)
+        except SmolFusionError as error:
             response.message = str(error)
             return response
         finally:
-            self._questions -= 1
+            self._questions.discard(asked)
         response.success, response.answer = True, answer
         response.stamp = keyframe.header.stamp
         response.latency = duration_message(latency_s)
         return response
+
+    async def _look_again(self) -> None:
+        """Scenes of faces alone are replaced as soon as the model is there, also where nothing moves."""
+        if self._newest is not None:
+            self._arrived.set()
 
     async def _watch(self) -> None:
         while True:
@@ -128,8 +159,12 @@ class PerceptionNode(Node):
         self._scene.publish(scene)
 
     async def _ask(self, image: bytes, questions: QuestionSet) -> str:
-        answer = await self._vlm.ask_about_image(
-            image, questions.question, schema=questions.json_schema, max_tokens=questions.max_tokens
+        answer = await self._backend.client.ask_about_image(
+            image,
+            questions.question,
+            schema=questions.json_schema,
+            max_tokens=questions.max_tokens,
+            deadline_s=self._config.value.scene_deadline_s,
         )
         return answer.text
 
@@ -137,7 +172,7 @@ class PerceptionNode(Node):
         image = bytes(keyframe.data)
         await asyncio.to_thread(compressed_to_bgr, image)
         begun = asyncio.get_running_loop().time()
-        answer = await self._vlm.ask_about_image(image, question)
+        answer = await self._backend.client.ask_about_image(image, question)
         return answer.text, asyncio.get_running_loop().time() - begun
 
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.context import Context
@@ -22,7 +25,9 @@ from smolfusion_ros.srv import GetHistory
 
 from smolfusion_ros.nodes import _qos
 
+DIAGNOSTICS = "/diagnostics"
 TOPICS: dict[str, tuple[type, QoSProfile]] = {
+    DIAGNOSTICS: (DiagnosticArray, QoSProfile(depth=50)),
     "action_command": (ActionCommand, _qos.COMMAND),
     "motion": (MotionState, _qos.SENSOR),
     "reply": (Reply, _qos.REPLY),
@@ -94,6 +99,7 @@ class Probe:
         self._clients: dict[str, Any] = {}
         self._heard: dict[str, Heard] = {}
         self._scenes: Any = None
+        self._listen(DIAGNOSTICS)
         self._thread = threading.Thread(target=self._spin, name="probe", daemon=True)
         self._thread.start()
 
@@ -105,11 +111,14 @@ class Probe:
     def heard(self, topic: str) -> Heard:
         """What arrives on a topic of the stack, from the first call on."""
         if topic not in self._heard:
-            kind, qos = TOPICS[topic]
-            self._heard[topic] = Heard(topic)
-            self.node.create_subscription(kind, topic, self._heard[topic].take, qos)
+            self._listen(topic)
             until(lambda: self.node.count_publishers(topic) > 0, f"a publisher of {topic}")
         return self._heard[topic]
+
+    def _listen(self, topic: str) -> None:
+        kind, qos = TOPICS[topic]
+        self._heard[topic] = Heard(topic)
+        self.node.create_subscription(kind, topic, self._heard[topic].take, qos)
 
     def publisher(self, kind: type, topic: str, qos: QoSProfile, readers: int = 1) -> Any:
         """A publisher that its readers have found."""
@@ -124,6 +133,35 @@ class Probe:
         scene = Scene(source="vlm", compact=compact, persons=[Person()])
         scene.header.stamp = self.node.get_clock().now().to_msg()
         self._scenes.publish(scene)
+
+    def wait_for_status(
+        self, task: str, wanted: Callable[[DiagnosticStatus], object], timeout_s: float = 15.0
+    ) -> tuple[DiagnosticStatus, float]:
+        """The first status of a diagnostic task from now on that is wanted, and how long it took, seconds."""
+        name = f"{self.node.get_namespace().strip('/')}/{task}"
+        heard, begun = self._heard[DIAGNOSTICS], time.perf_counter()
+
+        def has(array: DiagnosticArray) -> bool:
+            return any(status.name == name and wanted(status) for status in array.status)
+
+        arrival = heard.wait_for(has, timeout_s, since=len(heard))
+        [status] = [each for each in arrival.message.status if each.name == name]
+        return status, arrival.at_s - begun
+
+    def has_heard_of(self, pid: int) -> bool:
+        """A process has told of itself in the newest diagnostics."""
+        newest = self._heard[DIAGNOSTICS].messages()[-20:]
+        return any(
+            each.key == "pid" and each.value == str(pid)
+            for array in newest
+            for status in array.status
+            for each in status.values
+        )
+
+    def transition(self, node: str, name: str) -> bool:
+        """Ask a managed node for ``configure``, ``activate``, ``deactivate`` or ``cleanup``."""
+        number = getattr(Transition, f"TRANSITION_{name.upper()}")
+        return self.call(ChangeState, f"{node}/change_state", transition=Transition(id=number)).success
 
     def history(self, session_id: str, turns: int = 1, tries: int = 1) -> list[Turn]:
         """A session's turns as memory keeps them, once they are that many."""

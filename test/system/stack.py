@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ FIRST_PORT, FIRST_DOMAIN, LANES = 19200, 100, 50
 _lanes = itertools.count(os.getpid())
 
 # What DDS needs in this process too, before its first participant is made.
-os.environ.update(stack.environment(), ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.pop("ROS_LOCALHOST_ONLY", None)
 
 
@@ -69,7 +69,6 @@ class Workplace:
             (directory / name).mkdir(parents=True)
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("COV_", "PYTEST_"))},
-            **stack.environment(),
             "ROS_DOMAIN_ID": str(self.domain_id),
             "ROS_LOG_DIR": str(directory / "logs" / "ros"),
             "SMOLFUSION_MODELS": str(os.environ.get("SMOLFUSION_MODELS") or cache_directory()),
@@ -97,12 +96,18 @@ class Workplace:
         files = sorted((self.directory / "logs").rglob("*.log"))
         return {file.name: file.read_text(encoding="utf-8", errors="replace") for file in files}
 
-    def start(self, name: str, line: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-        """Start a process whose output goes to ``log(name)``."""
+    def start(
+        self, name: str, line: Sequence[str], environment: Mapping[str, str] | None = None, **options: Any
+    ) -> subprocess.Popen[bytes]:
+        """Start a process whose output goes to ``log(name)``.
+
+        Args:
+            environment: variables besides those of the workplace.
+        """
         with self.log(name).open("ab") as log:
             return subprocess.Popen(
                 line,
-                env=self.environment,
+                env={**self.environment, **(environment or {})},
                 cwd=self.directory / "cwd",
                 stdout=options.pop("stdout", log),
                 stderr=log,
@@ -135,7 +140,8 @@ class Stack:
         begun = time.monotonic()
         for name in names or self._described:
             ready = self._readiness(name)
-            self.processes[name] = self.workplace.start(name, command(self._described[name], self.options))
+            process = self._described[name]
+            self.processes[name] = self.workplace.start(name, command(process, self.options), process.environment)
             self._ready_when[name] = ready
         for name in names or self._described:
             until(lambda name=name: self._is_ready(name), f"{name} is ready", START_S, 0.05)
@@ -144,11 +150,15 @@ class Stack:
     def pids(self) -> dict[str, int]:
         return {name: process.pid for name, process in self.processes.items()}
 
-    def restart(self, name: str) -> None:
-        """SIGKILL a process, as the kernel does when memory runs out, and start it again."""
+    def kill(self, name: str) -> None:
+        """SIGKILL a process, as the kernel does when memory runs out."""
         process = self.processes.pop(name)
         process.kill()
         process.wait(END_S)
+
+    def restart(self, name: str) -> None:
+        """SIGKILL a process and start it again."""
+        self.kill(name)
         self.start(name)
 
     def camera(self) -> Camera:
@@ -176,12 +186,16 @@ class Stack:
         if name.endswith("_backend"):
             port = self.workplace.llm_port if name == "llm_backend" else self.workplace.vlm_port
             return lambda: answers(f"http://127.0.0.1:{port}/v1/models")
-        # One that was killed stays in the graph until its lease is over.
+        # One that was killed stays in the graph until its lease is over, which may be just now.
         nodes, log = self.probe.node.get_node_names, self.workplace.log(name)
         before, written = nodes().count(name), len(log.read_text()) if log.exists() else 0
-        if name == "dialogue":
-            return lambda: nodes().count(name) > before and log.read_text()[written:].rstrip().endswith("ready")
-        return lambda: nodes().count(name) > before
+
+        def is_there() -> bool:
+            return nodes().count(name) > before or self.probe.has_heard_of(self.processes[name].pid)
+
+        if name == "dialogue" and "llm_backend" in self.processes:
+            return lambda: is_there() and log.read_text()[written:].rstrip().endswith("ready")
+        return is_there
 
     def _is_ready(self, name: str) -> bool:
         code = self.processes[name].poll()
@@ -194,7 +208,9 @@ class Camera:
 
     def __init__(self, workplace: Workplace, namespace: str) -> None:
         line = [sys.executable, str(Path(__file__).with_name("camera.py")), "--ros-args", "-r", f"__ns:={namespace}"]
-        self._process = workplace.start("camera", line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = workplace.start(
+            "camera", line, stack.camera_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         assert self._process.stdout.readline() == b"ready\n", workplace.log("camera").read_text()
 
     def show(self, scene: str, frames: int) -> list[int]:

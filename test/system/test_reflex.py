@@ -14,7 +14,7 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from smolfusion_ros.nodes import _qos
-from smolfusion_ros.nodes.dialogue import ONE_PRESS_S
+from smolfusion_ros.nodes._emergency_stop import ONE_PRESS_S
 from system.probe import Heard, wait
 from system.stack import Stack, running
 
