@@ -1,13 +1,15 @@
 """A dataclass as ROS parameters, on a real node."""
 
+import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 
 import pytest
 import rclpy
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from smolfusion_ros.bringup.stack import NODES
 from smolfusion_ros.errors import ConfigurationError
 from smolfusion_ros.nodes._parameters import Parameters, parameter
 
@@ -65,3 +67,24 @@ def test_a_bad_change_is_refused_and_changes_nothing(node: Node, name: str, valu
     assert not result.successful
     assert reason in result.reason
     assert parameters.value == before
+
+
+def configurations() -> Iterator[type]:
+    """The dataclasses that the nodes declare."""
+    for name in ("video_source", *NODES):
+        module = importlib.import_module(f"smolfusion_ros.nodes.{name}")
+        yield from (each for each in vars(module).values() if is_dataclass(each) and each.__name__.endswith("Config"))
+
+
+@pytest.mark.parametrize(
+    "kind", {kind.__name__: kind for kind in configurations()}.values(), ids=lambda kind: kind.__name__
+)
+def test_every_parameter_is_described_and_every_number_bounded_with_its_unit(kind: type) -> None:
+    units = {"_s": "seconds", "_ms": "milliseconds", "_px": "pixels", "_rad": "radians", "_hz": "a second"}
+    for each in fields(kind):
+        description = each.metadata["description"]
+        assert description
+        if type(each.default) in (int, float):
+            assert each.metadata["min"] <= each.default <= each.metadata["max"], each.name
+        for ending, unit in units.items():
+            assert not each.name.endswith(ending) or unit in description, each.name
