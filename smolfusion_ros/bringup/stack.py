@@ -162,7 +162,7 @@ def parameter_files(options: Options) -> list[str]:
 def camera_environment() -> dict[str, str]:
     """Variables for a process that publishes raw frames: room for them in Fast DDS's shared memory.
 
-    The sender alone needs it, and pays for it with 65 MB. Fast DDS 3 (Kilted) renamed the variable, and warns of the
+    The sender alone needs it, and pays for it with 33 MB. Fast DDS 3 (Kilted) renamed the variable, and warns of the
     old name.
     """
     old_name = os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")

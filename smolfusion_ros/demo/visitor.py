@@ -75,3 +75,26 @@ class Visitor:
             del self._lines[0]
             self._unanswered += 1
             self._say(line.text)
+
+
+def spoken_during(
+    lines: Sequence[Line], scene_at: Callable[[float], str], duration_s: float, answer_s: float = 3.0
+) -> list[tuple[float, str]]:
+    """What the visitor says where no robot answers, and when: (second, text) in order.
+
+    Args:
+        scene_at: the compact scene at a second; the visitor's cue is taken from it a look later.
+        duration_s: nothing is said later.
+        answer_s: how long an answer is taken to last.
+    """
+    look_s, now_s = 1.0, 0.0
+    said: list[tuple[float, str]] = []
+    visitor = Visitor(lines, lambda text: said.append((now_s, text)), lambda: now_s)
+    answered = 0
+    while now_s < duration_s and not visitor.done:
+        while answered < len(said) and said[answered][0] + answer_s <= now_s:
+            visitor.on_answer()
+            answered += 1
+        visitor.on_scene(scene_at(max(0.0, now_s - look_s)))
+        now_s += look_s
+    return said

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache
+from time import monotonic
 
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
@@ -13,7 +15,10 @@ from std_msgs.msg import Header
 from smolfusion_ros.errors import BusyError, ConfigurationError, FrameError
 from smolfusion_ros.msg import MotionState
 from smolfusion_ros.nodes import _qos
-from smolfusion_ros.nodes._messages import motion_message, seconds
+from smolfusion_ros.nodes._camera import CameraWatch
+from smolfusion_ros.nodes._diagnostics import Diagnostics, Status
+from smolfusion_ros.nodes._log import Repeats
+from smolfusion_ros.nodes._messages import motion_message, stamp_ns
 from smolfusion_ros.nodes._parameters import Parameters, parameter
 from smolfusion_ros.nodes._run import run
 from smolfusion_ros.vision.frames import Frame, compressed_to_bgr, image_to_bgr, image_to_luma
@@ -30,6 +35,9 @@ class KeyframeConfig:
         640, "Longest side of a keyframe, pixels; larger frames are scaled down", minimum=64, maximum=4096
     )
     jpeg_quality: int = parameter(85, "JPEG quality of keyframes, percent", minimum=10, maximum=100)
+    camera_timeout_s: float = parameter(
+        2.0, "A camera that is silent for longer is told of in /diagnostics, seconds", minimum=0.1, maximum=3600.0
+    )
 
     def __post_init__(self) -> None:
         if self.image_transport not in ("raw", "compressed"):
@@ -45,51 +53,87 @@ class MotionGateNode(Node):
         self._gate_config = Parameters(self, GateConfig(), on_change=lambda config: self._gate.reconfigure(config))
         self._gate = MotionGate(self._gate_config.value)
         self._encoder = EncoderPool(threads=1, queue_size=1)
+        self._log = Repeats(self.get_logger())
         self._motion = self.create_publisher(MotionState, "motion", _qos.SENSOR)
         self._keyframe = self.create_publisher(CompressedImage, "keyframe/compressed", _qos.KEYFRAME)
         if self._config.value.image_transport == "raw":
-            self.create_subscription(Image, "image", self._on_image, _qos.SENSOR)
+            self._images = self.create_subscription(Image, "image", self._on_image, _qos.SENSOR)
         else:
-            self.create_subscription(CompressedImage, "image/compressed", self._on_compressed, _qos.SENSOR)
+            self._images = self.create_subscription(
+                CompressedImage, "image/compressed", self._on_compressed, _qos.SENSOR
+            )
+        self._camera = CameraWatch()
+        Diagnostics(self).add("camera", self._camera_status)
 
     def close(self) -> None:
         self._encoder.close()
 
     def _on_image(self, image: Image) -> None:
         # Only keyframes need colour.
-        self._judge(image, lambda: image_to_luma(image), lambda: image_to_bgr(image))
+        self._judge(image, image.encoding, lambda: image_to_luma(image), lambda: image_to_bgr(image))
 
     def _on_compressed(self, image: CompressedImage) -> None:
         decoded = cache(lambda: compressed_to_bgr(image.data))
-        self._judge(image, decoded, decoded)
+        self._judge(image, image.format, decoded, decoded)
 
     def _judge(
-        self, image: Image | CompressedImage, analysed: Callable[[], Frame], coloured: Callable[[], Frame]
+        self,
+        image: Image | CompressedImage,
+        encoding: str,
+        analysed: Callable[[], Frame],
+        coloured: Callable[[], Frame],
     ) -> None:
+        # Cameras' clocks jump, stand still, or are not set: stamps name frames, the steady clock tells durations.
+        arrived_s, arrived_ns = monotonic(), self.get_clock().now().nanoseconds
         try:
-            decision = self._gate.update(analysed(), seconds(image.header.stamp))
+            frame = analysed()
+            decision = self._gate.update(frame, arrived_s)
             if decision.forward:
                 self._forward(coloured(), image.header)
         except FrameError as error:
-            self.get_logger().error(f"frame dropped: {error}", throttle_duration_sec=5.0)
+            self._refuse(str(error))
             return
+        except Exception as error:  # one frame's trouble must not blind the robot
+            self._refuse(f"{type(error).__name__}: {error}")
+            return
+        behind_s = (arrived_ns - stamp_ns(image.header.stamp)) * 1e-9
+        self._camera.on_frame(frame.shape[1], frame.shape[0], encoding, behind_s)
         motion = motion_message(decision, self._gate.frames_seen, self._gate.frames_forwarded)
         motion.header = image.header
         self._motion.publish(motion)
+
+    def _refuse(self, reason: str) -> None:
+        self._camera.on_refused(reason)
+        self._log.error(f"frame dropped: {reason}")
 
     def _forward(self, frame: Frame, header: Header) -> None:
         config = self._config.value
         try:
             encoding = self._encoder.encode(frame, config.keyframe_max_side_px, config.jpeg_quality)
         except BusyError as error:
-            self.get_logger().warning(f"keyframe dropped: {error}", throttle_duration_sec=5.0)
+            self._log.warning(f"keyframe dropped: {error}")
             return
-        encoding.add_done_callback(lambda done: self._publish(done.result(), header))
+        encoding.add_done_callback(lambda done: self._publish(done, header))
 
-    def _publish(self, jpeg: bytes, header: Header) -> None:
+    def _publish(self, encoding: Future[bytes], header: Header) -> None:
+        """In the encoder's thread; rcl allows publishing from any."""
+        if encoding.cancelled() or not self.context.ok():
+            return
+        if (error := encoding.exception()) is not None:
+            self._log.error(f"keyframe dropped: {error}")
+            return
         keyframe = CompressedImage(header=header, format="jpeg")
-        keyframe.data.frombytes(jpeg)
-        self._keyframe.publish(keyframe)
+        keyframe.data.frombytes(encoding.result())
+        try:
+            self._keyframe.publish(keyframe)
+        except Exception:
+            if self.context.ok():  # else: told to stop meanwhile
+                raise
+
+    def _camera_status(self) -> Status:
+        topic = self._images.topic_name
+        skipped = 1.0 - self._gate.frames_forwarded / max(1, self._gate.frames_seen)
+        return self._camera.status(topic, self.count_publishers(topic), skipped, self._config.value.camera_timeout_s)
 
 
 def main() -> int:

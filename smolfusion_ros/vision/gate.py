@@ -22,8 +22,11 @@ from smolfusion_ros.errors import ConfigurationError, FrameError
 Roi = tuple[int, int, int, int]
 Frame = NDArray[np.uint8]
 
+MIN_SIDE_PX = 16
 # The age of the frame that "is it moving right now" is measured against.
 _RECENT_S = 0.15
+# After a longer pause between two frames nothing is known of what moved meanwhile.
+_PAUSE_S = 1.0
 _GRID = (8, 6)
 _CELL_SHARE = 5  # of 255: a cell counts as textured or changed from 2 % of its pixels on
 _EDGE_LEVELS = 12
@@ -97,7 +100,10 @@ class _Change(NamedTuple):
 
 
 class MotionGate:
-    """Takes every frame of one camera, in order; not to be shared between threads."""
+    """Takes every frame of one camera, in order; not to be shared between threads.
+
+    A camera that pauses and comes back to another picture opens the gate at once, as another resolution does.
+    """
 
     def __init__(self, config: GateConfig | None = None) -> None:
         self._config = config or GateConfig()
@@ -108,8 +114,10 @@ class MotionGate:
         self._clock_s = 0.0
         self._frame_size = (0, 0)
         self._forwarded_s = 0.0
+        self._first_forwarded_s = -math.inf
         self._motion_forwarded_s = -math.inf
         self._pending_s: float | None = None
+        self._recent: deque[tuple[float, Frame]] = deque()
         self._reset(np.zeros((1, 1), np.uint8))
 
     @property
@@ -126,20 +134,25 @@ class MotionGate:
     def update(self, frame: Frame, time_s: float) -> GateDecision:
         """Judge a frame (HxWx3 uint8 BGR or HxW uint8 grey) taken at ``time_s`` (seconds, any origin).
 
-        Raises FrameError if it is no such array.
+        Raises FrameError if it is no such array, or has less than 16 pixels a side.
         """
         if frame.dtype != np.uint8 or frame.ndim not in (2, 3) or frame.size == 0:
             raise FrameError(f"frame is {frame.shape} {frame.dtype}: HxWx3 or HxW uint8 is needed")
+        height, width = frame.shape[:2]
+        if min(height, width) < MIN_SIDE_PX:
+            raise FrameError(f"frame is {width}x{height}: nothing is seen in less than {MIN_SIDE_PX} pixels a side")
         elapsed_s = 0.0 if self._last_time_s is None else max(0.0, time_s - self._last_time_s)
         self._last_time_s = time_s
         self._clock_s += elapsed_s
         self.frames_seen += 1
         small = self._shrink(frame)
-        height, width = frame.shape[:2]
         if (width, height) != self._frame_size:
             self._frame_size = (width, height)
             self._reset(small)
-            return self._decide("first", _Change(small, 0.0, 0.0))
+            return self._decide(self._first(), _Change(small, 0.0, 0.0))
+        if elapsed_s > _PAUSE_S:
+            self._recent = deque([(self._clock_s, small)])
+            self._moved_s = self._pending_s = -math.inf
 
         change = self._change(small, self._background)
         now = self._change(small, self._recent[0][1])
@@ -180,6 +193,14 @@ class MotionGate:
         self._motion_forwarded_s = clock
         return "motion"
 
+    def _first(self) -> str:
+        """Forward the first frame of a size; where the size changes all the time, no more often than motion."""
+        if self._clock_s - self._first_forwarded_s < self._config.analysis_interval_s:
+            self._state = _State.ACTIVE
+            return ""
+        self._first_forwarded_s = self._clock_s
+        return "first"
+
     def _settle(self, small: Frame) -> str:
         self._reset(small)
         return "settled"
@@ -189,7 +210,7 @@ class MotionGate:
         self._moved_s = self._clock_s
         self._pending_s = None
         self._background = small.astype(np.float32)
-        self._recent: deque[tuple[float, Frame]] = deque([(self._clock_s, small)])
+        self._recent = deque([(self._clock_s, small)])
 
     def _decide(self, reason: str, change: _Change) -> GateDecision:
         if reason:

@@ -1,18 +1,23 @@
 """Where frames come from when no camera node publishes them: a drawn scene, a video file, or a camera device."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smolfusion_ros.errors import ConfigurationError
+from smolfusion_ros.errors import ConfigurationError, FrameError
 from smolfusion_ros.vision.visit import Visit
 
 Frame = NDArray[np.uint8]
 _DEFAULT_FPS = 30.0
+# A camera gives a damaged picture now and then; one that gives so many in a row is lost and opened again.
+_LOST_AFTER = 3
+_REOPEN_S = 1.0
 
 
 class FrameSource(Protocol):
@@ -25,6 +30,9 @@ class FrameSource(Protocol):
 
         Frames are HxWx3 uint8 BGR. A recording skips frames to keep up with ``time_s`` and repeats the
         last one where it is ahead; a live camera gives its newest frame whatever the time.
+
+        Raises FrameError for a frame that cannot be read; go on reading. A recording goes on with its next
+        frame, and a camera that is lost is opened again, at most once a second.
         """
 
     def close(self) -> None:
@@ -78,7 +86,7 @@ class _FileSource:
             raise ConfigurationError(f"video {str(path)!r} cannot be opened: convert it, for example to H.264 MP4")
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps < 1000 else _DEFAULT_FPS
-        self._size, self._loop = (width, height), loop
+        self._name, self._size, self._loop = path.name, (width, height), loop
         self._count = 0
         self._frame: Frame | None = None
 
@@ -91,8 +99,10 @@ class _FileSource:
                 self._frame = None
                 return None
             self._count += 1
-        got, frame = self._capture.retrieve()
-        self._frame = _resized(frame, self._size) if got else None
+        frame = _read(self._capture.retrieve)
+        if frame is None:
+            raise FrameError(f"frame {self._count - 1} of {self._name} is damaged")
+        self._frame = _resized(frame, self._size)
         return self._frame
 
     def _grab(self) -> bool:
@@ -108,29 +118,67 @@ class _FileSource:
 
 
 class _CameraSource:
-    def __init__(self, device: str, width: int, height: int) -> None:
-        if device.startswith("/dev/") and not Path(device).exists():
-            raise ConfigurationError(
-                f"camera {device} is not there: plug it in (v4l2-ctl --list-devices), or use rendered:visit"
-            )
-        self._capture = cv2.VideoCapture(int(device) if device.isdigit() else device)
-        if not self._capture.isOpened():
-            raise ConfigurationError(
-                f"camera {device} cannot be opened: another program may hold it, or you are not in group 'video'"
-            )
-        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
-        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
-        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    def __init__(self, device: str, width: int, height: int, steady_s: Callable[[], float] = monotonic) -> None:
+        self._device, self._size = device, (width, height)
+        self._steady_s = steady_s
+        self._failures = 0
+        self._reopen_s = 0.0
+        self._trouble = ""
+        self._capture: cv2.VideoCapture | None = self._opened()
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps < 1000 else _DEFAULT_FPS
-        self._size = (width, height)
 
     def read(self, time_s: float | None = None) -> Frame | None:
-        got, frame = self._capture.read()
-        return _resized(frame, self._size) if got else None
+        if self._capture is None:
+            self._reopen()
+        if self._capture is not None:
+            frame = _read(self._capture.read)
+            if frame is not None:
+                self._failures = 0
+                return _resized(frame, self._size)
+            self._failures += 1
+            self._trouble = f"camera {self._device} gives no picture: check its plug and cable"
+            if self._failures >= _LOST_AFTER:
+                self.close()
+        raise FrameError(self._trouble)
 
     def close(self) -> None:
-        self._capture.release()
+        if self._capture is not None:
+            self._capture.release()
+        self._capture = None
+
+    def _reopen(self) -> None:
+        now = self._steady_s()
+        if now < self._reopen_s:
+            return
+        self._reopen_s = now + _REOPEN_S
+        try:
+            self._capture = self._opened()
+        except ConfigurationError as error:
+            self._trouble = str(error)
+
+    def _opened(self) -> cv2.VideoCapture:
+        if self._device.startswith("/dev/") and not Path(self._device).exists():
+            raise ConfigurationError(
+                f"camera {self._device} is not there: plug it in (v4l2-ctl --list-devices), or use rendered:visit"
+            )
+        capture = cv2.VideoCapture(int(self._device) if self._device.isdigit() else self._device)
+        if not capture.isOpened():
+            raise ConfigurationError(
+                f"camera {self._device} cannot be opened: another program may hold it, or you are not in group 'video'"
+            )
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._size[0])
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._size[1])
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        return capture
+
+
+def _read(read: Callable[[], tuple[bool, Any]]) -> NDArray[Any] | None:
+    try:
+        got, frame = read()
+    except cv2.error:
+        return None
+    return frame if got and frame is not None and frame.size else None
 
 
 def _resized(frame: NDArray[Any], size: tuple[int, int]) -> Frame:

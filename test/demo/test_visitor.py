@@ -3,7 +3,7 @@
 import pytest
 from clock import Clock
 
-from smolfusion_ros.demo.visitor import VISIT, Line, Visitor, waving
+from smolfusion_ros.demo.visitor import VISIT, Line, Visitor, spoken_during, waving
 
 LINES = (Line("wave back", waving, patience_s=10.0), Line("thank you"), Line("stop!", interrupts=True))
 
@@ -60,3 +60,13 @@ def test_the_visit_is_done_when_every_line_is_answered(visitor: Visitor) -> None
 
 def test_the_visit_ends_with_a_reflex() -> None:
     assert VISIT[-1].interrupts and VISIT[-1].text == "stop!"
+
+
+def test_without_a_robot_the_visitor_takes_the_time_of_an_answer() -> None:
+    said = spoken_during(LINES, lambda time_s: "waving" if time_s >= 4.0 else "person", 30.0, answer_s=3.0)
+    assert said == [(5.0, "wave back"), (8.0, "thank you"), (9.0, "stop!")]
+
+
+def test_without_a_robot_nothing_is_said_after_the_end() -> None:
+    assert spoken_during(LINES, lambda _: "waving", 4.5) == [(0.0, "wave back"), (3.0, "thank you"), (4.0, "stop!")]
+    assert spoken_during(LINES, lambda _: "waving", 3.5) == [(0.0, "wave back"), (3.0, "thank you")]

@@ -191,6 +191,58 @@ def test_a_clock_set_back_neither_opens_nor_blocks_the_gate():
     assert reasons(watch(gate, [grey(with_square(still, 300))] * 6, 5.4)) == ["motion"]
 
 
+@pytest.mark.parametrize("pause_s", [1.5, 10.0, 3600.0])
+def test_a_camera_that_returns_to_another_picture_opens_the_gate_at_once(pause_s):
+    still, gate = room(), MotionGate(GateConfig(refresh_interval_s=0.0))
+    watch(gate, [grey(still)] * 10)
+    after = watch(gate, [grey(with_square(still, 300))] * 30, 10 / FPS + pause_s)
+    assert after[0].reason == "motion"
+    assert after[0].changed_fraction > 0.01
+    assert reasons(after) == ["motion", "settled"]
+
+
+def test_a_camera_that_returns_turned_away_opens_the_gate_at_once():
+    gate = MotionGate(GateConfig(refresh_interval_s=0.0))
+    watch(gate, [grey(room(seed=3))] * 10)
+    after = watch(gate, [grey(room(seed=4))] * 30, 5.0)
+    assert after[0].reason == "motion"
+    assert not any(decision.camera_moving for decision in after)
+
+
+def test_a_camera_that_returns_to_the_same_picture_does_not_open_the_gate():
+    still, gate = room(), MotionGate(GateConfig(refresh_interval_s=0.0))
+    watch(gate, [noisy(still, 3.0, index) for index in range(10)])
+    assert reasons(watch(gate, [noisy(still, 3.0, 10 + index) for index in range(20)], 20.0)) == []
+
+
+def test_a_camera_lost_while_something_moved_opens_the_gate_when_it_returns():
+    still, gate = room(), MotionGate(GateConfig(refresh_interval_s=0.0, still_min_s=5.0))
+    moving = [grey(with_square(still, 200 + 10 * index)) for index in range(10)]
+    assert watch(gate, [grey(still)] * 5 + moving)[-1].active
+    assert watch(gate, [moving[-1]] * 3, 3.0)[0].reason == "settled"
+
+
+def test_every_frame_of_a_slow_camera_is_judged_on_its_own():
+    still, gate = room(), MotionGate()
+    frames = [grey(still), grey(still), grey(with_square(still, 300)), grey(with_square(still, 300)), grey(still)]
+    assert [decision.reason for decision in watch(gate, frames, fps=0.2)] == [
+        "first",
+        "",
+        "motion",
+        "settled",
+        "motion",
+    ]
+
+
+def test_a_size_that_changes_with_every_frame_is_forwarded_no_more_often_than_motion():
+    gate = MotionGate(GateConfig(analysis_interval_s=0.5))
+    pictures = grey(room()), grey(room(320, 240))
+    decisions = watch(gate, [pictures[index % 2] for index in range(3 * FPS - 5)])
+    assert reasons(decisions) == ["first"] * 6
+    # What was held back comes when the size stays.
+    assert reasons(watch(gate, [pictures[0]] * FPS, 3.0 - 5 / FPS)) == ["motion", "settled"]
+
+
 def test_a_flash_of_a_single_frame_is_not_forwarded():
     still = room()
     frames = [grey(still)] * 10 + [grey(with_square(still, 300))] + [grey(still)] * 20
@@ -245,3 +297,15 @@ def test_what_is_no_frame_is_refused():
         MotionGate().update(np.zeros((4, 4, 3), np.float32), 0.0)
     with pytest.raises(FrameError):
         MotionGate().update(np.zeros((0, 4, 3), np.uint8), 0.0)
+    for shape in ((1, 1, 3), (15, 640), (480, 15, 3)):
+        with pytest.raises(FrameError, match=f"{shape[1]}x{shape[0]}"):
+            MotionGate().update(np.zeros(shape, np.uint8), 0.0)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (16, 4000), (4000, 16), (64, 48, 3)])
+def test_a_frame_of_an_odd_shape_is_judged(shape):
+    gate, dark, bright = MotionGate(), np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    bright[4:12, 4:12] = 255
+    decisions = watch(gate, [dark] * 3 + [bright] * 5)
+    assert decisions[0].reason == "first"
+    assert decisions[-1].changed_fraction > 0 or shape == (16, 4000)
