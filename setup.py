@@ -35,6 +35,12 @@ setup(
     install_requires=[*lines("requirements.txt"), *lines("requirements-without-rosdep.txt")],
     extras_require={"llama-cpp": lines("requirements-llama-cpp.txt")},
     entry_points={"console_scripts": [line.replace(" ", " = ", 1) for line in lines("executables.txt")]},
-    data_files=[("share/smolfusion_ros", ["package.xml"]), *tree("launch"), *tree("msg"), *tree("config"), *tree("models")],
+    data_files=[
+        ("share/smolfusion_ros", ["package.xml"]),
+        *tree("launch"),
+        *tree("msg"),
+        *tree("config"),
+        *tree("models"),
+    ],
     zip_safe=False,
 )

@@ -29,9 +29,13 @@ _NODE = re.compile(r"smolfusion_ros\.nodes\.(\w+)")
 
 @dataclass(frozen=True)
 class Holding:
-    """What a process holds: PSS in bytes, threads, file descriptors; and the CPU seconds it has used."""
+    """What a process holds: memory in bytes, threads, file descriptors; and the CPU seconds it has used.
+
+    ``pss`` is the proportional set size, which also changes with what others share; ``uss`` is the process's alone.
+    """
 
     pss: int
+    uss: int
     threads: int
     files: int
     cpu_s: float
@@ -66,9 +70,8 @@ class Stack:
 def _holding(process: psutil.Process) -> Holding:
     with process.oneshot():
         times = process.cpu_times()
-        return Holding(
-            process.memory_full_info().pss, process.num_threads(), process.num_fds(), times.user + times.system
-        )
+        memory = process.memory_full_info()
+        return Holding(memory.pss, memory.uss, process.num_threads(), process.num_fds(), times.user + times.system)
 
 
 @contextmanager

@@ -93,18 +93,20 @@ def main() -> None:
 
 def _report(samples: list[tuple[float, dict[str, Holding]]], talker: Talker, minutes: float) -> None:
     table = Table(title=f"{minutes:g} minutes, growth from minute {samples[0][0] / 60:.1f} on")
-    for heading in ("process", "PSS, MiB", "growth, %", "threads", "most", "files", "most"):
+    for heading in ("process", "PSS, MiB", "growth, %", "USS, MiB", "growth, %", "threads", "most", "files", "most"):
         table.add_column(heading, justify="left" if heading == "process" else "right")
     for name in sorted(samples[0][1]):
         held = [each[name] for _, each in samples if name in each]
-        first, last = (median(each.pss for each in part) for part in (held[:ENDS], held[-ENDS:]))
-        row = [f"{first / MIB:.1f} → {last / MIB:.1f}", f"{100 * (last / first - 1):+.2f}"]
+        row = []
+        for kind in ("pss", "uss"):
+            first, last = (median(getattr(each, kind) for each in part) for part in (held[:ENDS], held[-ENDS:]))
+            row += [f"{first / MIB:.1f} → {last / MIB:.1f}", f"{100 * (last / first - 1):+.2f}"]
         for kind in ("threads", "files"):
             counts = [getattr(each, kind) for each in held]
             ends = (max(part) for part in (counts[:ENDS], counts[-ENDS:]))
             row += [" → ".join(map(str, ends)), str(max(counts))]
         table.add_row(name, *row)
-    console = Console()
+    console = Console(width=120)
     console.print(table)
     failed = [turn.error for turn in talker.turns if turn.error]
     console.print(

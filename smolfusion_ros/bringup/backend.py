@@ -18,6 +18,7 @@ from smolfusion_ros.bringup.profile import ROLES, BackendProfile, load_profile
 from smolfusion_ros.errors import ConfigurationError, ProviderError, SmolFusionError
 from smolfusion_ros.llama.manifest import ModelFiles, load_manifest
 from smolfusion_ros.llama.providers import PREFERENCE, choose, command_line
+from smolfusion_ros.llama.slots import made_directory
 
 EXIT_UNUSABLE = 2
 # llama.cpp's threads meet at a barrier in every layer and spin there; beside other busy processes the one that
@@ -88,7 +89,11 @@ def prepare_command(argv: Sequence[str]) -> tuple[str, list[str]]:
     check_port_is_free(backend.host, backend.port)
     files = load_manifest(manifest_path()).resolve(backend.model, arguments.role)
     text = describe(arguments.role, provider.name, backend, files)
-    return text, command_line(provider, arguments.role, backend, files)
+    if arguments.role != "llm":
+        return text, command_line(provider, arguments.role, backend, files)
+    status = files.model.stat()
+    served = f"{provider.command} {files.model} {status.st_size} {status.st_mtime_ns} {backend.context_tokens}"
+    return text, command_line(provider, arguments.role, backend, files, made_directory(served))
 
 
 def server_environment(environ: Mapping[str, str]) -> dict[str, str]:

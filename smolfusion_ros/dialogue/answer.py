@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from smolfusion_ros.dialogue.actions import Command
@@ -12,9 +14,12 @@ from smolfusion_ros.dialogue.grammar import ANSWER_OPENING, answer_grammar, answ
 from smolfusion_ros.dialogue.model import Chunk, LanguageModel, Timings
 from smolfusion_ros.dialogue.prompt import TURN_END, Piece, PromptLayout
 from smolfusion_ros.dialogue.reply_stream import ReplyStream, Update
+from smolfusion_ros.errors import BackendError
 
 # Scene line with news, a long utterance, and the layout around them.
 MAX_TURN_TOKENS = 448
+# Fewer are evaluated sooner than they are read.
+SAVED_FROM_TOKENS = 16
 # No tokenizer comes near this in speech; a server that does not keep to the limit of tokens is cut off here.
 CHARACTERS_PER_ANSWER_TOKEN = 16
 
@@ -49,6 +54,7 @@ class AnswerWriter:
         self._grammar = answer_grammar(layout.catalogue)
         self._schema = answer_schema(layout.catalogue)
         self._prefix: tuple[str, tuple[int, ...]] | None = None  # (model, token ids)
+        self._restored_to = 0  # of the servers there were
 
     async def history_room(self) -> int | None:
         """Tokens of the server's context that are left for past turns; None where it does not tell."""
@@ -66,6 +72,7 @@ class AnswerWriter:
         """
         if not (await self._model.capabilities()).native:
             return Answer(scene, heard, ReplyStream(opened=""))
+        await self._restore()
         turn_ids = await self._ids(self._layout.turn(scene, heard))
         prompt_ids = (*await self._prefix_ids(), *conversation.token_ids, *turn_ids)
         return Answer(scene, heard, ReplyStream(ANSWER_OPENING), prompt_ids, turn_ids)
@@ -116,12 +123,30 @@ class AnswerWriter:
 
     async def warm_up(self) -> None:
         """Have the server evaluate the constant part of the prompt, so that the first turn need not."""
-        if (await self._model.capabilities()).native:
-            chunks = self._model.complete(await self._prefix_ids(), grammar="", max_tokens=1)
-        else:
-            chunks = self._model.chat(self._layout.messages((), "", ""), max_tokens=1)
-        async for _ in chunks:
-            pass
+        if not (await self._model.capabilities()).native:
+            async for _ in self._model.chat(self._layout.messages((), "", ""), max_tokens=1):
+                pass
+            return
+        await self._restore()
+        prefix, evaluated = await self._prefix_ids(), 0
+        async for chunk in self._model.complete(prefix, grammar="", max_tokens=1):
+            evaluated = chunk.timings.evaluated_tokens if chunk.timings else evaluated
+        if evaluated > SAVED_FROM_TOKENS:
+            with suppress(BackendError):
+                await self._model.save(await self._saved_name())
+
+    async def _restore(self) -> None:
+        """Give a server that has started anew the constant part of the prompt as one before it had evaluated it."""
+        name = await self._saved_name()
+        if self._restored_to != self._model.servers:
+            self._restored_to = self._model.servers
+            with suppress(BackendError):  # damaged, or the server takes none
+                await self._model.restore(name)
+
+    async def _saved_name(self) -> str:
+        """The same for the same model and the same constant part of the prompt."""
+        content = repr((await self._model.capabilities(), await self._prefix_ids()))
+        return f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.slot"
 
     async def _prefix_ids(self) -> tuple[int, ...]:
         model_id = (await self._model.capabilities()).model_id

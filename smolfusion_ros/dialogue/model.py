@@ -44,6 +44,9 @@ class Chunk(Protocol):
 class LanguageModel(Protocol):
     """A server that continues token ids under a grammar, or at least chats under a schema."""
 
+    @property
+    def servers(self) -> int: ...
+
     async def capabilities(self) -> Capabilities: ...
 
     async def tokenize(self, text: str, *, special: bool) -> tuple[int, ...]: ...
@@ -51,6 +54,10 @@ class LanguageModel(Protocol):
     def complete(
         self, prompt: Sequence[int], *, grammar: str, max_tokens: int, temperature: float = 0.0
     ) -> AsyncIterator[Chunk]: ...
+
+    async def restore(self, name: str) -> None: ...
+
+    async def save(self, name: str) -> None: ...
 
     def chat(
         self,

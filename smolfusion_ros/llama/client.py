@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 from smolfusion_ros.errors import BackendError, BackendUnavailableError
+from smolfusion_ros.llama import slots
 from smolfusion_ros.llama.guard import PROBE_TIMEOUT_S, Guard, State
 
 
@@ -76,6 +77,9 @@ class LlamaClient:
         timeout_s: longest silence of the server while it answers.
         guard: refuses requests while the server is away or struggling.
         transport: for tests; an httpx transport in place of the network.
+
+    Attributes:
+        servers: how many were probed; one that was away may be another when it is back.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class LlamaClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.guard = guard or Guard()
+        self.servers = 0
         self._model = model
         self.url = base_url
         self._http = httpx.AsyncClient(
@@ -127,7 +132,7 @@ class LlamaClient:
     async def capabilities(self) -> Capabilities:
         """Probe the server, once; forgotten when it becomes unreachable, as another may take its place."""
         if self._capabilities is None:
-            async with self._guarded():
+            async with self._guarded(is_answer=False):
                 answer = await self._http.get("/props", timeout=2.0)
                 if answer.status_code == 503:
                     raise BackendUnavailableError("still loading its model")
@@ -137,6 +142,7 @@ class LlamaClient:
                     models = await self._http.get("/v1/models", timeout=2.0)
                     _check(models.status_code, models.text)
                     self._capabilities = _foreign_capabilities(models.json())
+                self.servers += 1
         return self._capabilities
 
     async def tokenize(self, text: str, *, special: bool) -> tuple[int, ...]:
@@ -149,7 +155,7 @@ class LlamaClient:
         if special and key in self._token_cache:
             return self._token_cache[key]
         body = {"content": text, "add_special": False, "parse_special": special}
-        answer = await self._post("/tokenize", body)
+        answer = await self._post("/tokenize", body, is_answer=False)
         try:
             ids = tuple(int(token) for token in answer["tokens"])
         except (KeyError, TypeError, ValueError) as error:
@@ -178,16 +184,22 @@ class LlamaClient:
             "return_tokens": True,
             "stream": True,
         }
-        async with aclosing(self._events("/completion", body)) as events:
-            async for event in events:
-                self.guard.alive()
-                timings = event.get("timings")
-                yield Chunk(
-                    text=event.get("content", ""),
-                    token_ids=tuple(event.get("tokens", ())),
-                    is_final=bool(event.get("stop")),
-                    timings=_timings(timings) if event.get("stop") and timings else None,
-                )
+        async with aclosing(self._chunks("/completion", body, _completion_chunk)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def restore(self, name: str) -> None:
+        """Read a prompt's evaluation that was saved under this name into slot 0; without one nothing happens."""
+        taken = await asyncio.to_thread(slots.take, name)
+        if taken is not None:
+            await self._post("/slots/0?action=restore", {"filename": taken}, is_answer=False)
+            await asyncio.to_thread(slots.keep, name, taken)
+
+    async def save(self, name: str) -> None:
+        """Save what slot 0 has evaluated for ``restore``."""
+        new = f"{name}.new"
+        await self._post("/slots/0?action=save", {"filename": new}, is_answer=False)
+        await asyncio.to_thread(slots.keep, name, new)
 
     async def chat(
         self,
@@ -199,14 +211,9 @@ class LlamaClient:
     ) -> AsyncIterator[Chunk]:
         """Answer chat messages, as JSON under a schema if one is given. Closing the iterator ends the generation."""
         body = await self._chat_body(messages, schema, max_tokens, temperature) | {"stream": True}
-        async with aclosing(self._events("/v1/chat/completions", body)) as events:
-            async for event in events:
-                self.guard.alive()
-                choice = (event.get("choices") or [{}])[0]
-                yield Chunk(
-                    text=(choice.get("delta") or {}).get("content") or "",
-                    is_final=choice.get("finish_reason") is not None,
-                )
+        async with aclosing(self._chunks("/v1/chat/completions", body, _chat_chunk)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def ask_about_image(
         self,
@@ -261,8 +268,10 @@ class LlamaClient:
             body["response_format"] = {"type": "json_schema", "json_schema": named}
         return body
 
-    async def _post(self, path: str, body: Mapping[str, Any], deadline_s: float | None = None) -> Any:
-        async with self._guarded():
+    async def _post(
+        self, path: str, body: Mapping[str, Any], deadline_s: float | None = None, *, is_answer: bool = True
+    ) -> Any:
+        async with self._guarded(is_answer=is_answer):
             try:
                 answer = await asyncio.wait_for(self._http.post(path, json=body), deadline_s)
             except asyncio.TimeoutError as error:
@@ -270,7 +279,9 @@ class LlamaClient:
             _check(answer.status_code, answer.text)
             return answer.json()
 
-    async def _events(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+    async def _chunks(
+        self, path: str, body: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Chunk]
+    ) -> AsyncGenerator[Chunk, None]:
         async with self._guarded(), self._http.stream("POST", path, json=body) as answer:
             if answer.status_code != 200:
                 _check(answer.status_code, (await answer.aread()).decode(errors="replace"))
@@ -278,13 +289,22 @@ class LlamaClient:
                 if not line.startswith("data:") or line[5:].strip() == "[DONE]":
                     continue
                 event = json.loads(line[5:])
-                if "error" in event:
+                if isinstance(event, dict) and "error" in event:
                     raise BackendError(str(event["error"]))
-                yield event
+                try:
+                    chunk = read(event)
+                except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+                    raise BackendError(f"no piece of an answer: {line[5:205].strip()}") from error
+                self.guard.alive()
+                yield chunk
 
     @asynccontextmanager
-    async def _guarded(self) -> AsyncIterator[None]:
-        """One request: not made while the guard refuses it; its errors say which server, and the guard hears of it."""
+    async def _guarded(self, *, is_answer: bool = True) -> AsyncIterator[None]:
+        """One request: not made while the guard refuses it; its errors say which server, and the guard hears of it.
+
+        Args:
+            is_answer: false for what a server may still tell that can answer no more; it ends no row of failures.
+        """
         try:
             self.guard.check()
         except BackendUnavailableError as error:
@@ -299,7 +319,10 @@ class LlamaClient:
             raise BackendError(f"{self.url}: {error}") from error
         except ValueError as error:
             raise BackendError(f"{self.url}: not JSON: {error}") from error
-        self.guard.succeeded()
+        if is_answer:
+            self.guard.succeeded()
+        else:
+            self.guard.alive()
 
     def _forget(self) -> None:
         self._capabilities = None
@@ -320,7 +343,7 @@ async def _lines(answer: httpx.Response) -> AsyncIterator[str]:
 def _check(status_code: int, text: str) -> None:
     if status_code == 503:
         raise BackendUnavailableError("still loading its model")
-    if status_code >= 500:
+    if status_code >= 500 and status_code != 501:  # "not implemented" is no outage
         raise BackendUnavailableError(f"HTTP {status_code}: {text[:200]}")
     if status_code != 200:
         raise BackendError(f"HTTP {status_code}: {text[:200]}")
@@ -328,6 +351,28 @@ def _check(status_code: int, text: str) -> None:
 
 def _words(error: Exception) -> str:
     return str(error) or type(error).__name__
+
+
+def _completion_chunk(event: Mapping[str, Any]) -> Chunk:
+    timings = event.get("timings")
+    return Chunk(
+        text=_text(event.get("content", "")),
+        token_ids=tuple(int(token) for token in event.get("tokens", ())),
+        is_final=bool(event.get("stop")),
+        timings=_timings(timings) if event.get("stop") and timings else None,
+    )
+
+
+def _chat_chunk(event: Mapping[str, Any]) -> Chunk:
+    choice = (event.get("choices") or [{}])[0]
+    text = _text((choice.get("delta") or {}).get("content") or "")
+    return Chunk(text=text, is_final=choice.get("finish_reason") is not None)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
 
 
 def _timings(fields: Mapping[str, Any]) -> Timings:

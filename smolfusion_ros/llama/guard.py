@@ -15,6 +15,8 @@ from time import monotonic
 from smolfusion_ros.errors import BackendUnavailableError
 
 PROBE_INTERVAL_S = 1.0
+# A server that is away or loading may be back at any moment, and somebody waits for it.
+AWAY_PROBE_INTERVAL_S = 0.2
 PROBE_TIMEOUT_S = 0.8
 # A probe may go unanswered while the machine is busy; two in a row, with no request getting on, are a hung server.
 SILENT_PROBES = 2
@@ -132,4 +134,5 @@ async def watch(probe: Callable[[], Awaitable[None]], guard: Guard, on_change: C
         if guard.state is not told:
             told = guard.state
             on_change(told)
-        await asyncio.sleep(max(0.0, PROBE_INTERVAL_S - (monotonic() - begun_s)))
+        interval_s = AWAY_PROBE_INTERVAL_S if guard.state in (State.DOWN, State.LOADING) else PROBE_INTERVAL_S
+        await asyncio.sleep(max(0.0, interval_s - (monotonic() - begun_s)))

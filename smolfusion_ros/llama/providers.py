@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from smolfusion_ros.errors import ProviderError
@@ -98,8 +99,14 @@ def choose(requested: str, environ: Mapping[str, str] = os.environ) -> Provider:
     raise ProviderError(f"no llama.cpp server for provider {requested!r} is installed. Get one of {ways}")
 
 
-def command_line(provider: Provider, role: str, settings: ServerSettings, files: ModelFiles) -> list[str]:
-    """The whole command that serves ``files`` on ``settings.host:port`` for a role, ``llm`` or ``vlm``."""
+def command_line(
+    provider: Provider, role: str, settings: ServerSettings, files: ModelFiles, saved_prompts: Path | None = None
+) -> list[str]:
+    """The whole command that serves ``files`` on ``settings.host:port`` for a role, ``llm`` or ``vlm``.
+
+    Args:
+        saved_prompts: an existing directory for evaluated prompts (``llama.slots``); None: none are saved.
+    """
     options: dict[str, object] = {
         "--model": files.model,
         "--alias": settings.model,
@@ -116,6 +123,9 @@ def command_line(provider: Provider, role: str, settings: ServerSettings, files:
         "--flash-attn": settings.flash_attention,
         "--cache-ram": settings.cache_ram_mib,
     }
+    # Of several slots, another one's conversation could be saved.
+    if saved_prompts is not None and role == "llm" and settings.slots == 1:
+        options["--slot-save-path"] = saved_prompts
     if files.mmproj is not None and role == "vlm":
         options["--mmproj"] = files.mmproj
         if settings.image_max_tokens:

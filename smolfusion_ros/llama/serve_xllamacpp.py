@@ -5,6 +5,7 @@ It answers /health, /slots, /tokenize, /completion and /v1 as the llama-server b
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -43,6 +44,8 @@ def common_params(xllamacpp: Any, options: argparse.Namespace) -> Any:
         params.image_min_tokens = options.image_min_tokens
         params.image_max_tokens = options.image_max_tokens
     params.endpoint_slots = True
+    if options.slot_save_path:
+        params.slot_save_path = options.slot_save_path + os.sep
     params.ui = False
     # The default lets every web page open in a browser on this machine read the answers.
     params.cors_origins = "http://localhost"

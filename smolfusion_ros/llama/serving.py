@@ -28,6 +28,7 @@ def parse_options(program: str, argv: Sequence[str] | None) -> argparse.Namespac
     parser.add_argument("--cache-ram", type=int, default=0, help="MiB")
     parser.add_argument("--image-min-tokens", type=int, default=0, help="0: the model's own")
     parser.add_argument("--image-max-tokens", type=int, default=0, help="0: the model's own")
+    parser.add_argument("--slot-save-path", default="", help="directory for evaluated prompts; empty: none are saved")
     return parser.parse_args(argv)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
+from time import monotonic
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
@@ -15,7 +17,10 @@ from smolfusion_ros.nodes._asyncio import IoLoop
 from smolfusion_ros.nodes._turns import remembered_turn
 from smolfusion_ros.srv import GetHistory
 
-TIMEOUT_S = 1.0
+# When one of the two has started anew, DDS takes up to 3 s until they have found each other both ways; an answer before
+# that is lost, so the question is asked again.
+TIMEOUT_S = 2.0
+ATTEMPT_S = 0.25
 DISCOVERY_POLL_S = 0.05
 
 
@@ -32,19 +37,14 @@ class History:
         Raises:
             SmolFusionError: memory did not answer in time.
         """
-        request = GetHistory.Request(session_id=session_id)
-        try:
-            await self._found()
-            answer = await self._io.from_ros(
-                lambda: self._client.call_async(request), TIMEOUT_S, self._client.remove_pending_request
-            )
-        except asyncio.TimeoutError as error:
-            raise SmolFusionError(f"memory did not answer within {TIMEOUT_S:g} s") from error
-        return [remembered_turn(turn, layout) for turn in answer.turns if turn.source == "llm" and turn.said]
-
-    async def _found(self) -> None:
-        for _ in range(round(TIMEOUT_S / DISCOVERY_POLL_S)):
-            if self._client.service_is_ready():
-                return
-            await asyncio.sleep(DISCOVERY_POLL_S)
-        raise asyncio.TimeoutError
+        request, end_s = GetHistory.Request(session_id=session_id), monotonic() + TIMEOUT_S
+        while monotonic() < end_s:
+            if not self._client.service_is_ready():
+                await asyncio.sleep(DISCOVERY_POLL_S)
+                continue
+            with suppress(asyncio.TimeoutError):
+                answer = await self._io.from_ros(
+                    lambda: self._client.call_async(request), ATTEMPT_S, self._client.remove_pending_request
+                )
+                return [remembered_turn(turn, layout) for turn in answer.turns if turn.source == "llm" and turn.said]
+        raise SmolFusionError(f"memory did not answer within {TIMEOUT_S:g} s")

@@ -9,7 +9,8 @@ SENSOR = QoSProfile(
     reliability=ReliabilityPolicy.BEST_EFFORT,
     durability=DurabilityPolicy.VOLATILE,
 )
-KEYFRAME = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+# Latched: a perception that starts again sees what is there, however long nothing moves.
+KEYFRAME = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # The newest value reaches those that come later.
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # An emergency stop is heard from every kind of publisher: one that latches its state, also by who comes later; an

@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from smolfusion_ros.errors import ConfigurationError
-from smolfusion_ros.metrics.frames import FrameCounts
+from smolfusion_ros.metrics.frame_counts import FrameCounts
 from smolfusion_ros.metrics.gpu import GpuReader
 from smolfusion_ros.metrics.latency import LatencyWindows, StageSummary
 from smolfusion_ros.metrics.presence import Presence, node_of

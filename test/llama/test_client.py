@@ -5,6 +5,7 @@ import base64
 import json
 import socket
 from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from scripted_server import BREAK_OFF, PROPS, Reply, ScriptedServer, Stream
 
 from smolfusion_ros.errors import BackendError, BackendUnavailableError
+from smolfusion_ros.llama import slots
 from smolfusion_ros.llama.client import Capabilities, Chunk, LlamaClient, Timings, VisionAnswer
 from smolfusion_ros.llama.guard import State
 
@@ -145,6 +147,84 @@ def test_failing_server_is_spared_after_three_failures():
             with pytest.raises(BackendUnavailableError, match="failed 3 times in a row"):
                 await client.tokenize("a", special=False)
             assert len(server.bodies("/tokenize")) == 3
+
+    run(scenario())
+
+
+def test_server_that_tokenizes_but_does_not_answer_is_spared_too():
+    async def scenario() -> None:
+        replies = {"/tokenize": Reply({"tokens": [1]}), COMPLETION: Reply({"error": "out of memory"}, 500)}
+        async with ScriptedServer.native(replies) as server:
+            client = client_of(server)
+            for _ in range(3):
+                assert (await client.capabilities()).native
+                assert await client.tokenize("a", special=False) == (1,)
+                with pytest.raises(BackendUnavailableError, match="HTTP 500"):
+                    await anext(complete(client))
+            with pytest.raises(BackendUnavailableError, match="failed 3 times in a row"):
+                await anext(complete(client))
+            assert len(server.bodies(COMPLETION)) == 3
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("event", [7, [], {"content": 7}, {"content": None}, {"content": "a", "tokens": "no"}])
+def test_event_that_is_no_piece_of_an_answer_is_an_error_with_the_address(event: object):
+    async def scenario() -> None:
+        async with ScriptedServer.native({COMPLETION: Stream(event)}) as server:
+            client = client_of(server)
+            with pytest.raises(BackendError, match=f"{server.url}: no piece of an answer: "):
+                await anext(complete(client))
+
+    run(scenario())
+
+
+RESTORE, SAVE = "/slots/0?action=restore", "/slots/0?action=save"
+
+
+@pytest.fixture
+def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of saved prompts."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return slots.made_directory("a model")
+
+
+def test_evaluated_prompt_is_saved_and_restored(saved: Path):
+    async def scenario() -> None:
+        async with ScriptedServer.native({RESTORE: Reply({}), SAVE: Reply({})}) as server:
+            client = client_of(server)
+            await client.restore("a.slot")
+            assert server.bodies(RESTORE) == []
+            (saved / "a.slot.new").touch()  # by the server
+            await client.save("a.slot")
+            await client.restore("a.slot")
+            assert server.bodies(SAVE) == [{"filename": "a.slot.new"}]
+            assert server.bodies(RESTORE) == [{"filename": "a.taken"}]
+
+    run(scenario())
+    assert [path.name for path in saved.glob("a.*")] == ["a.slot"]
+
+
+def test_saved_prompt_that_a_server_refuses_is_not_offered_again(saved: Path):
+    async def scenario() -> None:
+        async with ScriptedServer.native({RESTORE: Reply({"error": "invalid slot save file"}, 400)}) as server:
+            client = client_of(server)
+            (saved / "a.slot").touch()
+            with pytest.raises(BackendError, match="invalid slot save file"):
+                await client.restore("a.slot")
+            await client.restore("a.slot")
+            assert len(server.bodies(RESTORE)) == 1
+
+    run(scenario())
+
+
+def test_server_that_saves_no_prompts_is_not_failing(saved: Path):
+    async def scenario() -> None:
+        async with ScriptedServer.native({SAVE: Reply({"error": "not supported"}, 501)}) as server:
+            client = client_of(server)
+            for _ in range(4):
+                with pytest.raises(BackendError, match="not supported"):
+                    await client.save("a.slot")
 
     run(scenario())
 

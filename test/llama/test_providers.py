@@ -1,6 +1,7 @@
 import importlib.util
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,17 @@ def test_command_line_carries_the_profile():
     }  # fmt: skip
     assert {name: option(command, name) for name in expected} == expected
     assert "--mmproj" not in command
+
+
+def test_prompts_are_saved_by_the_one_slot_of_a_language_model_alone():
+    provider, directory = Provider("llama-server", ("llama-server",)), Path("/slots")
+    embedded = load_profile("embedded")
+    assert option(command_line(provider, "llm", embedded.llm, FILES, directory), "--slot-save-path") == "/slots"
+    several = replace(embedded.llm, slots=2)
+    for role, backend, where in (
+        ("llm", embedded.llm, None), ("llm", several, directory), ("vlm", embedded.vlm, directory),
+    ):  # fmt: skip
+        assert "--slot-save-path" not in command_line(provider, role, backend, FILES, where)
 
 
 def test_vision_gets_its_projector_and_a_bound_on_image_tokens_only_where_one_is_set():

@@ -64,6 +64,9 @@ class ScriptedModel:
         self.requests: list[Request] = []
         self.before_tokenize: Callable[[str, bool], Any] | None = None
         self.away: Exception | None = None
+        self.servers = 1
+        self.restored: list[str] = []
+        self.saved: list[str] = []
         self._writes_end_token = writes_end_token
         self._scripts: list[tuple[Step, ...]] = []
         self._ids: dict[tuple[str, str, bool], int] = {}
@@ -105,6 +108,14 @@ class ScriptedModel:
             else:
                 ids += [self._id(word, False) for word in _WORD.findall(part)]
         return tuple(ids)
+
+    async def restore(self, name: str) -> None:
+        await asyncio.sleep(0)
+        self.restored.append(name)
+
+    async def save(self, name: str) -> None:
+        await asyncio.sleep(0)
+        self.saved.append(name)
 
     async def complete(
         self, prompt: Sequence[int], *, grammar: str, max_tokens: int, temperature: float = 0.0

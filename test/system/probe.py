@@ -18,9 +18,11 @@ from rclpy.action.client import ClientGoalHandle
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
-from smolfusion_ros.msg import ActionCommand, MotionState, Person, Reply, Scene, Turn
+from smolfusion_ros.msg import ActionCommand, MotionState, PerformanceReport, Person, Reply, Scene, Turn
 from smolfusion_ros.srv import GetHistory
 
 from smolfusion_ros.nodes import _qos
@@ -30,6 +32,7 @@ TOPICS: dict[str, tuple[type, QoSProfile]] = {
     DIAGNOSTICS: (DiagnosticArray, QoSProfile(depth=50)),
     "action_command": (ActionCommand, _qos.COMMAND),
     "motion": (MotionState, _qos.SENSOR),
+    "performance": (PerformanceReport, _qos.PERFORMANCE),
     "reply": (Reply, _qos.REPLY),
     "scene": (Scene, _qos.LATCHED),
     "turn": (Turn, _qos.TURN),
@@ -162,6 +165,16 @@ class Probe:
         """Ask a managed node for ``configure``, ``activate``, ``deactivate`` or ``cleanup``."""
         number = getattr(Transition, f"TRANSITION_{name.upper()}")
         return self.call(ChangeState, f"{node}/change_state", transition=Transition(id=number)).success
+
+    def set_parameters(self, node: str, **values: Any) -> list[str]:
+        """Change parameters of a node while it works; the reasons of what was refused."""
+        client = self._client(f"{node} parameters", lambda: AsyncParameterClient(self.node, node))
+        if not client.wait_for_services(10.0):
+            raise TimeoutError(f"no parameter services of {node}")
+        answer = wait(
+            client.set_parameters([Parameter(name, value=value) for name, value in values.items()]), 10.0, node
+        )
+        return [result.reason for result in answer.results if not result.successful]
 
     def history(self, session_id: str, turns: int = 1, tries: int = 1) -> list[Turn]:
         """A session's turns as memory keeps them, once they are that many."""

@@ -62,7 +62,13 @@ class Workplace:
         profile: path of the profile, ``embedded`` with other ports.
     """
 
-    def __init__(self, directory: Path, **llm: Any) -> None:
+    def __init__(self, directory: Path, beside: Workplace | None = None, **llm: Any) -> None:
+        """Make the directories and the profile.
+
+        Args:
+            beside: another stack's, of the same user on the same machine: its domain, home and data are this one's too.
+            llm: fields of the profile's language model.
+        """
         self.directory = directory
         self.domain_id, self.llm_port, self.vlm_port = free_lane()
         for name in ("data", "logs", "tmp", "cwd", "home"):
@@ -77,6 +83,10 @@ class Workplace:
             "TMPDIR": str(directory / "tmp"),
             "PYTHONUNBUFFERED": "1",
         }
+        if beside is not None:
+            self.domain_id = beside.domain_id
+            shared = ("ROS_DOMAIN_ID", "HOME", "XDG_DATA_HOME")
+            self.environment |= {name: beside.environment[name] for name in shared}
         content = yaml.safe_load(profile_path("embedded").read_text(encoding="utf-8"))
         content["llm"].update(port=self.llm_port, **llm)
         content["vlm"].update(port=self.vlm_port)
@@ -128,7 +138,7 @@ class Stack:
     def __init__(self, workplace: Workplace, **options: Any) -> None:
         self.workplace = workplace
         self.options = stack.Options(**options)
-        profile = load_profile(workplace.profile)
+        profile = load_profile(workplace.profile).on_ports(llm=self.options.llm_port, vlm=self.options.vlm_port)
         self._described = {each.name: each for each in stack.describe(profile, workplace.profile, self.options)}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ready_when: dict[str, Callable[[], bool]] = {}
@@ -233,14 +243,19 @@ class Camera:
         return self.finish()
 
     def end(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+        """End the process in order: one that is killed leaves its shared memory behind."""
+        self._process.send_signal(signal.SIGUSR1)
+        try:
+            self._process.communicate(timeout=END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
 
 
 @contextmanager
-def running(directory: Path, *names: str, **options: Any) -> Iterator[Stack]:
+def running(place: Path | Workplace, *names: str, **options: Any) -> Iterator[Stack]:
     """A stack (of the named processes, or all) that is ready, and ended afterwards whatever happens."""
-    started = Stack(Workplace(directory), **options)
+    started = Stack(place if isinstance(place, Workplace) else Workplace(place), **options)
     try:
         started.start(*names)
     except BaseException:

@@ -3,7 +3,7 @@
 import pytest
 from clock import Clock
 
-from smolfusion_ros.metrics.frames import FrameCounts
+from smolfusion_ros.metrics.frame_counts import FrameCounts
 
 
 @pytest.fixture
