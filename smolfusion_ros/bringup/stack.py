@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from smolfusion_ros.bringup.paths import manifest_path, share_directory
 from smolfusion_ros.bringup.profile import BackendProfile, Profile, load_profile
+from smolfusion_ros.documents import read_mapping
 from smolfusion_ros.errors import ConfigurationError
 from smolfusion_ros.llama.manifest import load_manifest
 
 NODES = ("motion_gate", "perception", "dialogue", "memory", "monitor")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+# What rcl takes; it would refuse the rest in every node, a second apart, for ever.
+NAMESPACE = re.compile(r"/|/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*/?", re.ASCII)
+TOPIC = re.compile(r"~?/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
+REMAPPED = re.compile(r"(\w+:)?(rostopic://|rosservice://)?[\w/~*\\{}]+", re.ASCII)
 
 ParameterValue = bool | int | float | str
 
@@ -62,8 +68,12 @@ class Options:
                 raise ConfigurationError(
                     f"{name} {getattr(self, name)} is not a port: 1 to 65535, or 0 for the profile's"
                 )
-        if self.params_file and not Path(self.params_file).is_file():
-            raise ConfigurationError(f"no parameter file {self.params_file}")
+        _check_name("namespace", self.namespace, NAMESPACE)
+        _check_name("image topic", self.image_topic, TOPIC)
+        for name in (name for pair in self.remap for name in pair):
+            _check_name("name to remap", name, REMAPPED)
+        if self.params_file:
+            _check_parameters(Path(self.params_file))
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,24 @@ def remappings(text: str) -> tuple[tuple[str, str], ...]:
             raise ConfigurationError(f"remapping {entry!r} is not of the form from:=to")
         pairs.append((source, target))
     return tuple(pairs)
+
+
+def _check_name(what: str, name: str, pattern: re.Pattern[str]) -> None:
+    if not pattern.fullmatch(name):
+        raise ConfigurationError(f"{what} {name!r} is no ROS name: letters, digits, _ and /, no digit after a slash")
+
+
+def _check_parameters(path: Path) -> None:
+    if not path.is_file():
+        raise ConfigurationError(f"no parameter file {path}")
+    level = read_mapping(path)
+    if not level:
+        return
+    # rcl takes a file without any parameters for an empty one.
+    while level and "ros__parameters" not in level:
+        level = {key: value for each in level.values() if isinstance(each, dict) for key, value in each.items()}
+    if not level:
+        raise ConfigurationError(f"{path}: no ros__parameters in it; config/smolfusion.yaml shows the form")
 
 
 def plan(profile_name: str, options: Options) -> list[Process]:

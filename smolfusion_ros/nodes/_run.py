@@ -23,7 +23,11 @@ _PACKAGE = "smolfusion_ros"
 
 def run(make_node: Callable[[], Node]) -> int:
     """Spin a node; 0 after Ctrl-C or SIGTERM, 2 if it could not be started (the reason goes to stderr)."""
-    rclpy.init()
+    try:
+        rclpy.init()
+    except RuntimeError as error:  # rcl cannot read a remapping, a parameter or a parameter file
+        print(f"cannot start: {error}", file=sys.stderr)
+        return 2
     log = _forward_logging()
     try:
         node = make_node()

@@ -157,6 +157,9 @@ def test_monitor_knows_which_nodes_to_miss(embedded: Profile):
         ({"nodes": ("motion_gate", "motor")}, "unknown node 'motor'; there are motion_gate, "),
         ({"nodes": ("video_source",)}, "unknown node 'video_source'"),
         ({"log_level": "loud"}, "log level 'loud' is not one of debug"),
+        ({"namespace": "/1robot"}, "namespace '/1robot' is no ROS name"),
+        ({"image_topic": "/camera image"}, "image topic '/camera image' is no ROS name"),
+        ({"remap": (("chat", "/heard chat"),)}, "name to remap '/heard chat' is no ROS name"),
         ({"llm_port": 70000}, "llm_port 70000 is not a port"),
         ({"vlm_port": -1}, "vlm_port -1 is not a port"),
         ({"params_file": "/nowhere/robot.yaml"}, "no parameter file /nowhere/robot.yaml"),
@@ -167,10 +170,23 @@ def test_choice_that_cannot_be_is_refused(options: dict[str, Any], reason: str):
         Options(**options)
 
 
+@pytest.mark.parametrize("text", ["motion_gate: {jpeg_quality: 90}", "a: [", "- 1"])
+def test_parameter_file_that_ros_would_not_take_is_refused_with_its_name(tmp_path: Path, text: str):
+    path = tmp_path / "robot.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"robot\.yaml"):
+        Options(params_file=str(path))
+
+
 def test_parameter_file_that_exists_is_taken(tmp_path: Path):
     path = tmp_path / "robot.yaml"
-    path.write_text("{}")
-    assert Options(params_file=str(path)).params_file == str(path)
+    for text in (
+        "{}",
+        "/**/memory: {ros__parameters: {max_turns: 5}}",
+        "/**: {memory: {ros__parameters: {max_turns: 5}}}",
+    ):
+        path.write_text(text)
+        assert Options(params_file=str(path)).params_file == str(path)
 
 
 @pytest.mark.parametrize(
