@@ -8,11 +8,14 @@ server that was away, and a trial request for one that was up but failed.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from time import monotonic
 
 from smolfusion_ros.errors import BackendUnavailableError
+
+_log = logging.getLogger(__name__)
 
 PROBE_INTERVAL_S = 1.0
 # A server that is away or loading may be back at any moment, and somebody waits for it.
@@ -130,9 +133,12 @@ async def watch(probe: Callable[[], Awaitable[None]], guard: Guard, on_change: C
     told = State.UNKNOWN
     while True:
         begun_s = monotonic()
-        await probe()
-        if guard.state is not told:
-            told = guard.state
-            on_change(told)
+        try:
+            await probe()
+            if guard.state is not told:
+                told = guard.state
+                on_change(told)
+        except Exception:  # without probes a server would stay away for ever
+            _log.exception("the health probe failed")
         interval_s = AWAY_PROBE_INTERVAL_S if guard.state in (State.DOWN, State.LOADING) else PROBE_INTERVAL_S
         await asyncio.sleep(max(0.0, interval_s - (monotonic() - begun_s)))

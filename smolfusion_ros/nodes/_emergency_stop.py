@@ -1,6 +1,7 @@
 """The latched emergency stop: heard from every publisher, in every state of the node, until it is reset.
 
-It is software and no safety-rated stop.
+The latch ends with the process: only a publisher that latches its own state engages it again in the next one. It is
+software and no safety-rated stop.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class EmergencyStop:
     async def _release(self) -> bool:
         engaged = self._policy.emergency_stop
         self._policy.emergency_stop = False
+        self._pressed_s = -float("inf")  # a press right after this is another one
         return engaged
 
     def _status(self) -> Status:

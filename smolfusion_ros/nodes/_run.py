@@ -84,7 +84,7 @@ class _RosHandler(logging.Handler):
         self.logger = rclpy.logging.get_logger(_PACKAGE)
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
+        text = self.format(record)
         if record.levelno >= logging.ERROR:
             self.logger.error(text)
         elif record.levelno >= logging.WARNING:

@@ -176,6 +176,9 @@ class DialogueNode(ManagedNode):
         except SmolFusionError as error:
             response.message = str(error)
             return response
+        except Exception as error:  # logged where it was raised; it must not end the node
+            response.message = f"{type(error).__name__}: {error}"
+            return response
         _fill(response, record, listener)
         response.session_id = record.session_id
         return response

@@ -81,6 +81,8 @@ class PerceptionNode(ManagedNode):
     def activate(self) -> None:
         self._backend.begin()
         self._watching = self._io.submit(self._watch())
+        if self._newest is not None:
+            self._io.call_soon(self._arrived.set)
 
     def deactivate(self) -> None:
         self._backend.rest()
@@ -123,6 +125,9 @@ class PerceptionNode(ManagedNode):
             answer, latency_s = await self._io.awaitable(asked)
         except SmolFusionError as error:
             response.message = str(error)
+            return response
+        except Exception as error:  # logged where it was raised; it must not end the node
+            response.message = f"{type(error).__name__}: {error}"
             return response
         finally:
             self._questions.discard(asked)
