@@ -79,7 +79,7 @@ class IoLoop:
         executor.create_task(begin)
         try:
             return await asyncio.wait_for(arrived, timeout_s)
-        except asyncio.TimeoutError:
+        except (asyncio.TimeoutError, asyncio.CancelledError):
             executor.create_task(lambda: [give_up(future) for future in begun])
             raise
 

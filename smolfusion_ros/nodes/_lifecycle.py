@@ -55,10 +55,12 @@ class ManagedNode(LifecycleNode):
 
     def stop(self) -> None:
         """Leave whatever state the node is in; for the end of the process."""
-        if self.active:
-            self._deactivate()
-        if self.configured:
-            self._cleanup()
+        try:
+            if self.active:
+                self._deactivate()
+        finally:
+            if self.configured:
+                self._cleanup()
 
     def on_configure(self, _state: LifecycleState) -> TransitionCallbackReturn:
         return self._attempt(self._configure)
