@@ -8,17 +8,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.node import Node
 
 NAMESPACE = "/bench"
 DOMAIN_ID = 86
@@ -94,27 +90,6 @@ def running(video: str, *options: str) -> Iterator[Stack]:
             runner.wait(15)
         except subprocess.TimeoutExpired:
             os.killpg(runner.pid, signal.SIGKILL)
-
-
-@contextmanager
-def listening(node_type: type[Node]) -> Iterator[Node]:
-    """A node of the bench, spinning in a thread."""
-    rclpy.init()
-    node = node_type("bench", namespace=NAMESPACE)
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-
-    def spin() -> None:
-        with suppress(ExternalShutdownException):
-            executor.spin()
-
-    thread = threading.Thread(target=spin, daemon=True)
-    thread.start()
-    try:
-        yield node
-    finally:
-        rclpy.try_shutdown()
-        thread.join(2.0)
 
 
 def wait_for_log(stack: Stack, words: Sequence[str], timeout_s: float = 60.0) -> None:

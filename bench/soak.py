@@ -15,13 +15,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from _stack import Holding, listening, running, wait_for_log
+from _stack import NAMESPACE, Holding, running, wait_for_log
 from rclpy.node import Node
 from rich.console import Console
 from rich.table import Table
 from smolfusion_ros.msg import ActionCommand, Scene, Turn, Utterance
 
 from smolfusion_ros.nodes import _qos
+from smolfusion_ros.nodes._spinning import spinning
 
 MIB = 1024 * 1024
 PHRASES = (
@@ -71,7 +72,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write all samples to this file")
     arguments = parser.parse_args()
     samples: list[tuple[float, dict[str, Holding]]] = []
-    with running("rendered:visit") as stack, listening(Talker) as talker:
+    with running("rendered:visit") as stack, spinning(lambda: Talker("bench", namespace=NAMESPACE)) as talker:
         wait_for_log(stack, ["ready"])
         begun_s = time.monotonic()
         next_utterance_s = 0.0

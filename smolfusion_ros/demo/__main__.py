@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -20,12 +19,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-
 from smolfusion_ros.demo.observer import Event, Observer
 from smolfusion_ros.demo.view import View
 from smolfusion_ros.demo.visitor import VISIT, Visitor
+from smolfusion_ros.nodes._spinning import spinning
 
 START_S = 90.0
 TURN_S = 60.0
@@ -39,7 +36,7 @@ def main() -> int:
     with (
         tempfile.TemporaryFile(mode="w+") as log,
         _stack(arguments, log) as stack,
-        _observer(arguments.namespace) as ros,
+        spinning(lambda: Observer(arguments.namespace)) as ros,
     ):
         demo = Demo(ros, stack, begun)
         with demo.view:
@@ -147,27 +144,6 @@ def _stack(arguments: argparse.Namespace, log: TextIO) -> Iterator[subprocess.Po
             stack.wait(STOP_S)
         except subprocess.TimeoutExpired:
             stack.kill()
-
-
-@contextmanager
-def _observer(namespace: str) -> Iterator[Observer]:
-    """The observer, spinning in a thread."""
-    rclpy.init()
-    node = Observer(namespace)
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-
-    def spin() -> None:
-        with suppress(ExternalShutdownException):
-            executor.spin()
-
-    thread = threading.Thread(target=spin, daemon=True)
-    thread.start()
-    try:
-        yield node
-    finally:
-        rclpy.try_shutdown()
-        thread.join(2.0)
 
 
 def _video(text: str) -> str:

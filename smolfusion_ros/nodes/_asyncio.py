@@ -87,20 +87,18 @@ class IoLoop:
         """Run a plain function on the loop, from any thread."""
         self._loop.call_soon_threadsafe(function, *args)
 
-    def close(self, last: Coroutine[Any, Any, None] | None = None, timeout_s: float = 2.0) -> None:
-        """Cancel what runs, do ``last`` (close connections), and end the thread."""
-        asyncio.run_coroutine_threadsafe(self._wind_up(last), self._loop)
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Cancel what runs and end the thread."""
+        asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop)
         self._thread.join(timeout_s)
         if not self._thread.is_alive():
             self._loop.close()
 
-    async def _wind_up(self, last: Coroutine[Any, Any, None] | None) -> None:
+    async def _wind_up(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.wait(others, timeout=1.0) if others else None
-        if last is not None:
-            await last
         self._loop.stop()
 
     def _log_failure(self, done: concurrent.futures.Future[Any]) -> None:

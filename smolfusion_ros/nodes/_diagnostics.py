@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from socket import gethostname
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+from smolfusion_ros.nodes._steady import steady_timer
+
 PERIOD_S = 1.0
-OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,7 @@ class Diagnostics:
         self._name = node.get_fully_qualified_name().lstrip("/")
         self._tasks: dict[str, Callable[[], Status]] = {}
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        node.create_timer(
-            PERIOD_S,
-            self.publish,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-            clock=Clock(clock_type=ClockType.STEADY_TIME),
-        )
+        steady_timer(node, PERIOD_S, self.publish)
 
     def add(self, name: str, task: Callable[[], Status]) -> None:
         """Have a task run once a second, and whenever a thread calls ``publish``; it must not block."""

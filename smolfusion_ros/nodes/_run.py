@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 import rclpy
 import rclpy.logging
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 
 from smolfusion_ros.errors import SmolFusionError
 from smolfusion_ros.nodes._lifecycle import ManagedNode
+from smolfusion_ros.nodes._steady import steady_timer
 
 WAKE_INTERVAL_S = 1.0
 _PACKAGE = "smolfusion_ros"
@@ -66,14 +66,18 @@ def run(make_node: Callable[[], Node]) -> int:
     return 0
 
 
+def publish_unless_stopped(node: Node, publisher: Publisher, message: object) -> None:
+    """Publish from a thread of the node's own, which may be at it while the node is told to stop."""
+    try:
+        publisher.publish(message)
+    except Exception:
+        if node.context.ok():
+            raise
+
+
 def _look_up_now_and_then(node: Node) -> None:
     """Bound how long a stop goes unnoticed: rclpy's wake-up of the executor by a signal is lost now and then."""
-    node.create_timer(
-        WAKE_INTERVAL_S,
-        lambda: None,
-        callback_group=MutuallyExclusiveCallbackGroup(),
-        clock=Clock(clock_type=ClockType.STEADY_TIME),
-    )
+    steady_timer(node, WAKE_INTERVAL_S, lambda: None)
 
 
 class _RosHandler(logging.Handler):

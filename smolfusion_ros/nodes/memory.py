@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_msgs.msg import String
 
@@ -21,6 +20,7 @@ from smolfusion_ros.nodes._diagnostics import ERROR, OK, WARN, Diagnostics, Stat
 from smolfusion_ros.nodes._messages import time_message
 from smolfusion_ros.nodes._parameters import Parameters, parameter
 from smolfusion_ros.nodes._run import run
+from smolfusion_ros.nodes._steady import steady_timer
 from smolfusion_ros.nodes._turns import restored_turn, stored_turn
 from smolfusion_ros.srv import ClearSession, GetHistory, ListSessions
 
@@ -58,7 +58,7 @@ class MemoryNode(Node):
         self.create_service(GetHistory, "get_history", self._on_get_history)
         self.create_service(ClearSession, "clear_session", self._on_clear_session)
         self.create_service(ListSessions, "list_sessions", self._on_list_sessions)
-        self.create_timer(RETRY_S, self._backlog.retry, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady_timer(self, RETRY_S, self._backlog.retry)
         Diagnostics(self).add("store", self._store_status)
 
     def close(self) -> None:

@@ -9,8 +9,6 @@ from time import monotonic
 from urllib.parse import urlsplit
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
@@ -28,6 +26,7 @@ from smolfusion_ros.nodes._messages import seconds, stamp_ns
 from smolfusion_ros.nodes._parameters import Parameters, parameter
 from smolfusion_ros.nodes._polled import PolledSubscription
 from smolfusion_ros.nodes._run import run
+from smolfusion_ros.nodes._steady import steady_timer
 
 HEAR_PERIOD_S = 1.0
 # All diagnostics of a robot in a second; what is more is lost.
@@ -111,12 +110,7 @@ class MonitorNode(Node):
         diagnostics.add("gate rate", self._gate_rate_status)
         diagnostics.add("processes", self._processes_status)
         for period_s, callback in ((HEAR_PERIOD_S, self._hear), (config.period_s, self._report)):
-            self.create_timer(
-                period_s,
-                callback,
-                callback_group=MutuallyExclusiveCallbackGroup(),
-                clock=Clock(clock_type=ClockType.STEADY_TIME),
-            )
+            steady_timer(self, period_s, callback)
 
     def _on_turn(self, turn: Turn) -> None:
         if turn.id in self._turn_ids:

@@ -20,7 +20,7 @@ from smolfusion_ros.nodes._diagnostics import Diagnostics, Status
 from smolfusion_ros.nodes._log import Repeats
 from smolfusion_ros.nodes._messages import motion_message, stamp_ns
 from smolfusion_ros.nodes._parameters import Parameters, parameter
-from smolfusion_ros.nodes._run import run
+from smolfusion_ros.nodes._run import publish_unless_stopped, run
 from smolfusion_ros.vision.frames import Frame, compressed_to_bgr, image_to_bgr, image_to_luma
 from smolfusion_ros.vision.gate import GateConfig, MotionGate
 from smolfusion_ros.vision.workers import EncoderPool
@@ -124,11 +124,7 @@ class MotionGateNode(Node):
             return
         keyframe = CompressedImage(header=header, format="jpeg")
         keyframe.data.frombytes(encoding.result())
-        try:
-            self._keyframe.publish(keyframe)
-        except Exception:
-            if self.context.ok():  # else: told to stop meanwhile
-                raise
+        publish_unless_stopped(self, self._keyframe, keyframe)
 
     def _camera_status(self) -> Status:
         topic = self._images.topic_name

@@ -15,7 +15,7 @@ from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._diagnostics import ERROR, OK, Diagnostics, Status
 from smolfusion_ros.nodes._log import Repeats
 from smolfusion_ros.nodes._parameters import Parameters, parameter
-from smolfusion_ros.nodes._run import run
+from smolfusion_ros.nodes._run import publish_unless_stopped, run
 from smolfusion_ros.vision.sources import Frame, open_source
 
 # A source that gives nothing for longer hangs, and is told of.
@@ -102,11 +102,7 @@ class VideoSourceNode(Node):
         image.data = array.array("B", frame.tobytes())  # an array is taken over without a check of every byte
         image.header.stamp = self.get_clock().now().to_msg()
         image.header.frame_id = self._config.value.frame_id
-        try:
-            self._image.publish(image)
-        except Exception:
-            if self.context.ok():  # else: told to stop meanwhile
-                raise
+        publish_unless_stopped(self, self._image, image)
 
     def _status(self) -> Status:
         silent_s = monotonic() - self._newest_s

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from lifecycle_msgs.srv import GetState
-from rclpy.parameter import Parameter
-from rclpy.parameter_client import AsyncParameterClient
 from smolfusion_ros.action import Converse
 from smolfusion_ros.msg import Utterance
 from smolfusion_ros.srv import Analyze, Chat
@@ -37,14 +35,6 @@ def resting(stack: Stack) -> Iterator[None]:
     assert stack.probe.transition("dialogue", "deactivate")
     yield
     assert stack.probe.transition("dialogue", "activate")
-
-
-def _set(stack: Stack, node: str, **values: object) -> list[str]:
-    """Set parameters of a node; the reasons of what was refused."""
-    client = AsyncParameterClient(stack.probe.node, node)
-    assert client.wait_for_services(10.0)
-    answer = wait(client.set_parameters([Parameter(name, value=value) for name, value in values.items()]), 10.0, node)
-    return [result.reason for result in answer.results if not result.successful]
 
 
 @pytest.mark.parametrize("node", ["perception", "dialogue"])
@@ -107,7 +97,7 @@ def test_conversation_goes_on_after_a_new_configuration(stack: Stack) -> None:
     for step in ("deactivate", "cleanup"):
         assert stack.probe.transition("dialogue", step)
     assert not stack.probe.call(Chat, "chat", text="hello there", session_id="kept").success
-    assert _set(stack, "dialogue", max_answer_tokens=40) == []
+    assert stack.probe.set_parameters("dialogue", max_answer_tokens=40) == []
     for step in ("configure", "activate"):
         assert stack.probe.transition("dialogue", step)
     answer = stack.probe.call(Chat, "chat", text=STORY, session_id="kept")
@@ -131,15 +121,15 @@ def test_conversation_goes_on_after_a_new_configuration(stack: Stack) -> None:
 def test_parameter_that_cannot_be_is_refused_with_the_reason(
     stack: Stack, node: str, values: dict, reason: str
 ) -> None:
-    [told] = _set(stack, node, **values)
+    [told] = stack.probe.set_parameters(node, **values)
     print(told)
     assert reason in told
 
 
 def test_sensible_changes_are_taken_while_the_node_works(stack: Stack) -> None:
-    assert _set(stack, "dialogue", deadline_s=20.0, max_waiting=4) == []
-    assert _set(stack, "perception", hfov_rad=1.2, scene_deadline_s=4.0) == []
-    assert _set(stack, "motion_gate", jpeg_quality=90, min_changed_fraction=0.003) == []
+    assert stack.probe.set_parameters("dialogue", deadline_s=20.0, max_waiting=4) == []
+    assert stack.probe.set_parameters("perception", hfov_rad=1.2, scene_deadline_s=4.0) == []
+    assert stack.probe.set_parameters("motion_gate", jpeg_quality=90, min_changed_fraction=0.003) == []
 
 
 def test_resting_perception_leaves_the_model_alone_and_looks_at_once_when_it_is_back(stack: Stack) -> None:
