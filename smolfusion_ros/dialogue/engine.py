@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
 from smolfusion_ros.dialogue.actions import STATES, STOP, Catalogue, Command
 from smolfusion_ros.dialogue.answer import AnswerWriter
-from smolfusion_ros.dialogue.conversation import Conversation
 from smolfusion_ros.dialogue.draft import CommandStage, Draft
 from smolfusion_ros.dialogue.model import LanguageModel
 from smolfusion_ros.dialogue.outcomes import Outcomes
 from smolfusion_ros.dialogue.policy import CommandPolicy, Situation
 from smolfusion_ros.dialogue.prompt import PromptLayout, context_line
+from smolfusion_ros.dialogue.recall import Conversations, RememberedTurn
 from smolfusion_ros.dialogue.reflexes import Reflexes
 from smolfusion_ros.dialogue.turn import (
     IssuedCommand,
@@ -39,7 +38,6 @@ from smolfusion_ros.errors import (
     ConfigurationError,
     InactiveError,
     SessionError,
-    SmolFusionError,
 )
 
 _log = logging.getLogger(__name__)
@@ -48,9 +46,6 @@ _log = logging.getLogger(__name__)
 REMEMBER_S = 2.0
 # How long deactivating waits for the turns that it interrupts.
 DEACTIVATE_S = 2.0
-
-# (scene line, utterance, answer as the model writes it), oldest first
-RememberedTurn = tuple[str, str, str]
 
 
 class DialogueEngine:
@@ -88,16 +83,14 @@ class DialogueEngine:
         self._layout = layout
         self._reflexes = reflexes
         self._scene = scene
-        self._remembered = remembered
         self._default_session = checked_session(default_session, default_session)
         self._stop = _stop_command(layout.catalogue)
         self._writer = AnswerWriter(model, layout, max_answer_tokens=self.limits.max_answer_tokens)
+        self._conversations = Conversations(self._writer, self.limits, remembered)
         self._outcomes = Outcomes(max_sessions=self.limits.max_sessions)
         self._backend = asyncio.Semaphore(self.limits.concurrency)
         self._drafts: dict[str, Draft] = {}  # all turns that are not finished, by id
         self._running: dict[str, Draft] = {}  # the one turn of each session that is under way
-        self._conversations: OrderedDict[str, Conversation] = OrderedDict()
-        self._model_id = ""
 
     async def turn(
         self, heard: str, session_id: str, listener: TurnListener, *, turn_id: str | None = None
@@ -179,7 +172,7 @@ class DialogueEngine:
 
     def forget(self, session_id: str) -> None:
         """Drop a session and what became of its commands; its next turn starts from what memory holds."""
-        self._conversations.pop(session_id, None)
+        self._conversations.drop(session_id)
         self._outcomes.forget(session_id)
 
     def activate(self) -> None:
@@ -220,9 +213,11 @@ class DialogueEngine:
         return issued
 
     async def _answer(self, draft: Draft) -> None:
+        # Memory may take its time: others must not wait for it.
+        await self._conversations.recall(draft.session_id, await self._model_id())
         async with self._backend:
             draft.mark("queue")
-            conversation = await self._conversation(draft.session_id)
+            conversation = await self._conversations.of(draft.session_id, await self._model_id())
             scene, news = self._scene(), self._outcomes.news(draft.session_id)
             draft.scene = replace(scene, line=context_line(scene.line, news))
             draft.answer = await self._writer.begin(conversation, draft.scene.line, draft.heard)
@@ -250,41 +245,14 @@ class DialogueEngine:
             conversation.append(await asyncio.wait_for(past_turn, REMEMBER_S))
         except (BackendError, asyncio.TimeoutError) as error:
             _log.warning("session %s is taken from memory at its next turn: %s", draft.session_id, error)
-            self._conversations.pop(draft.session_id, None)
+            self._conversations.drop(draft.session_id)
             return
         dropped = conversation.prune()
         if dropped:
             _log.debug("the oldest %d turns of session %s left the prompt", dropped, draft.session_id)
 
-    async def _conversation(self, session_id: str) -> Conversation:
-        model_id = (await self._model.capabilities()).model_id
-        if model_id != self._model_id:
-            self._conversations.clear()  # token ids are another model's
-            self._model_id = model_id
-        conversation = self._conversations.get(session_id)
-        if conversation is None:
-            room = await self._writer.history_room()
-            limit = self.limits.max_history_tokens
-            conversation = Conversation(
-                max_turns=self.limits.max_turns, max_tokens=limit if room is None else min(limit, room)
-            )
-            for scene, heard, answer in await self._from_memory(session_id):
-                conversation.append(await self._writer.restored_turn(scene, heard, answer))
-            conversation.prune()
-            self._conversations[session_id] = conversation
-            while len(self._conversations) > self.limits.max_sessions:
-                self._conversations.popitem(last=False)
-        self._conversations.move_to_end(session_id)
-        return conversation
-
-    async def _from_memory(self, session_id: str) -> Sequence[RememberedTurn]:
-        if self._remembered is None:
-            return ()
-        try:
-            return await self._remembered(session_id)
-        except SmolFusionError as error:
-            _log.warning("starting session %s without its history: %s", session_id, error)
-            return ()
+    async def _model_id(self) -> str:
+        return (await self._model.capabilities()).model_id
 
 
 def _stop_command(catalogue: Catalogue) -> Command:

@@ -317,8 +317,10 @@ class LlamaClient:
             raise BackendUnavailableError(f"{self.url}: {_words(error)}") from error
         except BackendError as error:
             raise BackendError(f"{self.url}: {error}") from error
-        except ValueError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise BackendError(f"{self.url}: not JSON: {error}") from error
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise BackendError(f"{self.url}: not what such a server answers: {_words(error)}") from error
         if is_answer:
             self.guard.succeeded()
         else:

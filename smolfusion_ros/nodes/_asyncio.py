@@ -11,12 +11,16 @@ import asyncio
 import concurrent.futures
 import threading
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Any, TypeVar
 
+from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.task import Future
 
 from smolfusion_ros.errors import InactiveError, SmolFusionError
+
+SETTLE_S = 0.1
 
 Result = TypeVar("Result")
 
@@ -26,6 +30,7 @@ class IoLoop:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._waiting = 0  # callbacks; of the ROS thread
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="io", daemon=True)
         self._thread.start()
@@ -36,8 +41,12 @@ class IoLoop:
         future.add_done_callback(self._log_failure)
         return future
 
-    def awaitable(self, work: concurrent.futures.Future[Result]) -> Future:
-        """For ``await`` in an async ROS callback: the work's result, or its exception."""
+    async def awaitable(self, work: concurrent.futures.Future[Result]) -> Result:
+        """For ``await`` in an async ROS callback: the work's result, or its exception.
+
+        Raises:
+            InactiveError: the work was cancelled.
+        """
         awaited = Future()
 
         def hand_over(done: concurrent.futures.Future[Result]) -> None:
@@ -52,7 +61,11 @@ class IoLoop:
                 executor.wake()
 
         work.add_done_callback(hand_over)
-        return awaited
+        self._waiting += 1
+        try:
+            return await awaited
+        finally:
+            self._waiting -= 1
 
     async def from_ros(self, start: Callable[[], Future], timeout_s: float, give_up: Callable[[Future], object]) -> Any:
         """On the loop: the result of a rclpy future that ``start`` makes in the ROS thread.
@@ -62,18 +75,24 @@ class IoLoop:
 
         Raises:
             asyncio.TimeoutError: it did not come in time.
+            Exception: what the future holds.
         """
         arrived: asyncio.Future[Any] = self._loop.create_future()
 
-        def set_result(result: Any) -> None:
-            if not arrived.done():
-                arrived.set_result(result)
+        def hand_over(done: Future) -> None:
+            if arrived.done():
+                return
+            error = done.exception()
+            if error is not None:
+                arrived.set_exception(error)
+            else:
+                arrived.set_result(done.result())
 
         begun: list[Future] = []
 
         def begin() -> None:
             begun.append(start())
-            begun[0].add_done_callback(lambda done: self.call_soon(set_result, done.result()))
+            begun[0].add_done_callback(lambda done: self.call_soon(hand_over, done))
 
         executor = self._node.executor
         executor.create_task(begin)
@@ -88,11 +107,22 @@ class IoLoop:
         self._loop.call_soon_threadsafe(function, *args)
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Cancel what runs and end the thread."""
+        """In the ROS thread: cancel what runs, end the thread, and let the callbacks that wait answer."""
+        end_s = monotonic() + timeout_s
         asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop)
         self._thread.join(timeout_s)
         if not self._thread.is_alive():
             self._loop.close()
+        if self._waiting and self._node.executor is not None:
+            self._let_answer(self._node.executor, end_s)
+
+    def _let_answer(self, executor: Executor, end_s: float) -> None:
+        """Spin until nobody waits any more, and a little longer: an action's result takes further rounds."""
+        idle_s = monotonic()
+        while monotonic() < min(end_s, idle_s + SETTLE_S):
+            executor.spin_once(timeout_sec=SETTLE_S)
+            if self._waiting:
+                idle_s = monotonic()
 
     async def _wind_up(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}

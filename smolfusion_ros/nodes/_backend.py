@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -22,7 +23,7 @@ class Backend:
     Args:
         task: name of the diagnostic task.
         what: the server in people's words, for the log.
-        on_up: started on the I/O loop whenever the server has come up.
+        on_up: started on the I/O loop whenever the server has come up; cancelled when the server is left alone.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class Backend:
         self._what = what
         self._on_up = on_up
         diagnostics.add(task, self._status)
-        self._work: list[concurrent.futures.Future[None]] = []
+        # Of the ROS thread; what follows from it is of the I/O loop.
+        self._watching: concurrent.futures.Future[None] | None = None
+        self._since_up: asyncio.Task[None] | None = None
 
     @property
     def is_up(self) -> bool:
@@ -51,24 +54,38 @@ class Backend:
 
     def begin(self) -> None:
         """Watch the server from now on."""
-        self._work = [self._io.submit(watch(self.client.probe, self.client.guard, self._on_change))]
+        self._watching = self._io.submit(self._watch())
 
     def rest(self) -> None:
         """Leave the server alone."""
-        for work in self._work:
-            work.cancel()
-        self._work = []
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
 
-    def close(self) -> None:
-        """Close all connections; the server ends what it was doing for them."""
+    def close(self, first: Coroutine[Any, Any, None] | None = None) -> concurrent.futures.Future[None]:
+        """Do what must come first, then close all connections; the server ends what it was doing for them."""
         self.rest()
         self._diagnostics.remove(self._task)
-        self._io.submit(self.client.close())
+        return self._io.submit(self._close(first))
+
+    async def _close(self, first: Coroutine[Any, Any, None] | None) -> None:
+        try:
+            if first is not None:
+                await first
+        finally:
+            await self.client.close()
+
+    async def _watch(self) -> None:
+        try:
+            await watch(self.client.probe, self.client.guard, self._on_change)
+        finally:
+            if self._since_up is not None:
+                self._since_up.cancel()
 
     def _status(self) -> Status:
         guard = self.client.guard
         values = {"url": self.client.url, "state": guard.state.value, "seconds in state": guard.seconds_in_state}
-        if not self._work:
+        if self._watching is None:
             return Status(OK, "left alone: the node is not active", values)
         summary = f"{guard.state.value}: {guard.reason}" if guard.reason else guard.state.value
         return Status(_LEVELS[guard.state], summary, values)
@@ -77,7 +94,9 @@ class Backend:
         self._diagnostics.publish()
         if state is State.UP:
             self._logger.info(f"{self._what} is up")
-            self._work = [*self._work[:1], self._io.submit(self._on_up())]
+            if self._since_up is not None:
+                self._since_up.cancel()
+            self._since_up = asyncio.get_running_loop().create_task(self._on_up())
         else:
             reason = f": {self.client.guard.reason}" if self.client.guard.reason else ""
             self._logger.warning(f"{self._what} is {state.value}{reason}")

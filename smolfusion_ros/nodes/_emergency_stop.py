@@ -1,12 +1,14 @@
 """The latched emergency stop: heard from every publisher, in every state of the node, until it is reset.
 
-The latch ends with the process: only a publisher that latches its own state engages it again in the next one. It is
-software and no safety-rated stop.
+A file keeps it engaged beyond the end of the process, and of the robot's power. It is software and no safety-rated
+stop.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from time import monotonic
 
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
@@ -17,21 +19,29 @@ from std_srvs.srv import Trigger
 from smolfusion_ros.dialogue.actions import PLAIN_STOP
 from smolfusion_ros.dialogue.engine import DialogueEngine
 from smolfusion_ros.dialogue.policy import CommandPolicy
+from smolfusion_ros.dialogue.stop_mark import StopMark
 from smolfusion_ros.dialogue.turn import IssuedCommand, new_id
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._asyncio import IoLoop
 from smolfusion_ros.nodes._broadcast import Broadcast
 from smolfusion_ros.nodes._diagnostics import OK, WARN, Diagnostics, Status
 
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
 # One press may be heard by several subscriptions.
 ONE_PRESS_S = 0.05
+_UNTIL = "no commands until reset_emergency_stop is called"
 
 
 class EmergencyStop:
-    """``emergency_stop`` and ``reset_emergency_stop``.
+    """``emergency_stop`` and ``reset_emergency_stop``; tells ``emergency_stop_engaged``.
 
     Args:
         engine: the dialogue to end; None while there is none.
+        mark: the file that keeps it engaged.
         callback_group: of the service.
     """
 
@@ -43,6 +53,7 @@ class EmergencyStop:
         policy: CommandPolicy,
         engine: Callable[[], DialogueEngine | None],
         broadcast: Broadcast,
+        mark: Path,
         callback_group: CallbackGroup,
     ) -> None:
         self._logger = node.get_logger()
@@ -51,9 +62,24 @@ class EmergencyStop:
         self._engine = engine
         self._broadcast = broadcast
         self._pressed_s = -float("inf")
+        self._mark = StopMark(mark)
+        self._marking = asyncio.Lock()
+        self._engaged = node.create_publisher(Bool, "emergency_stop_engaged", _qos.LATCHED)
+        policy.emergency_stop = self._mark.is_set()
+        self._tell()
+        if policy.emergency_stop:
+            self._logger.warning(f"emergency stop is still engaged ({mark}): {_UNTIL}")
         stop_group = MutuallyExclusiveCallbackGroup()
         for qos in _qos.STOPS:
-            node.create_subscription(Bool, "emergency_stop", self._on_press, qos, callback_group=stop_group)
+            node.create_subscription(
+                Bool,
+                "emergency_stop",
+                self._on_press,
+                qos,
+                callback_group=stop_group,
+                # What one of them cannot hear, another does: no warning that it is not heard.
+                event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda _: None),
+            )
         node.create_service(Trigger, "reset_emergency_stop", self._on_reset, callback_group=callback_group)
         diagnostics.add("emergency stop", self._status)
 
@@ -70,18 +96,37 @@ class EmergencyStop:
             return
         self._pressed_s = now_s
         self._broadcast.command(stop)
-        self._logger.warning("emergency stop engaged: no commands until reset_emergency_stop is called")
+        self._tell()
+        self._logger.warning(f"emergency stop engaged: {_UNTIL}")
+        trouble = await self._keep()
+        if trouble:
+            self._logger.error(f"emergency stop would not outlive this process: {trouble}")
 
     async def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = await self._io.awaitable(self._io.submit(self._release()))
-        response.message = "released" if response.success else "the emergency stop is not engaged"
+        response.success, response.message = await self._io.awaitable(self._io.submit(self._release()))
         return response
 
-    async def _release(self) -> bool:
+    async def _release(self) -> tuple[bool, str]:
         engaged = self._policy.emergency_stop
         self._policy.emergency_stop = False
         self._pressed_s = -float("inf")  # a press right after this is another one
-        return engaged
+        self._tell()
+        trouble = await self._keep()
+        if trouble:
+            return engaged, f"released, but it will be engaged again at the next start: {trouble}"
+        return engaged, "released" if engaged else "the emergency stop is not engaged"
+
+    async def _keep(self) -> str:
+        """Bring the file into the stop's present state; what went wrong, if anything did."""
+        async with self._marking:
+            try:
+                await asyncio.to_thread(self._mark.write, self._policy.emergency_stop)
+            except OSError as error:
+                return str(error)
+        return ""
+
+    def _tell(self) -> None:
+        self._engaged.publish(Bool(data=self._policy.emergency_stop))
 
     def _status(self) -> Status:
         if self._policy.emergency_stop:

@@ -10,17 +10,17 @@ from time import monotonic
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
-from smolfusion_ros.dialogue.engine import RememberedTurn
 from smolfusion_ros.dialogue.prompt import PromptLayout
-from smolfusion_ros.errors import SmolFusionError
+from smolfusion_ros.dialogue.recall import RememberedTurn
+from smolfusion_ros.errors import MemoryStoreError
 from smolfusion_ros.nodes._asyncio import IoLoop
 from smolfusion_ros.nodes._turns import remembered_turn
 from smolfusion_ros.srv import GetHistory
 
 # When one of the two has started anew, DDS takes up to 3 s until they have found each other both ways; an answer before
 # that is lost, so the question is asked again.
-TIMEOUT_S = 2.0
-ATTEMPT_S = 0.25
+# Longer each time: a slow disk is given its time, too.
+ATTEMPTS_S = (0.25, 0.5, 1.25)
 DISCOVERY_POLL_S = 0.05
 
 
@@ -30,21 +30,36 @@ class History:
     def __init__(self, node: Node, io: IoLoop, callback_group: CallbackGroup) -> None:
         self._io = io
         self._client = node.create_client(GetHistory, "get_history", callback_group=callback_group)
+        self._is_silent = False
 
     async def of(self, session_id: str, layout: PromptLayout) -> Sequence[RememberedTurn]:
         """On the I/O loop: the turns that belong into the prompt, oldest first.
 
+        Where memory did not answer before, it is given less time.
+
         Raises:
-            SmolFusionError: memory did not answer in time.
+            MemoryStoreError: memory did not answer in time, or cannot read its file.
         """
-        request, end_s = GetHistory.Request(session_id=session_id), monotonic() + TIMEOUT_S
-        while monotonic() < end_s:
-            if not self._client.service_is_ready():
-                await asyncio.sleep(DISCOVERY_POLL_S)
-                continue
+        answer = await self._ask(GetHistory.Request(session_id=session_id))
+        self._is_silent = answer is None
+        if answer is None:
+            raise MemoryStoreError("memory does not answer")
+        if not (answer.success or answer.unknown_session):
+            raise MemoryStoreError(answer.message)
+        return [remembered_turn(turn, layout) for turn in answer.turns if turn.source == "llm" and turn.said]
+
+    async def _ask(self, request: GetHistory.Request) -> GetHistory.Response | None:
+        attempts_s = ATTEMPTS_S[:1] if self._is_silent else ATTEMPTS_S
+        end_s = monotonic() + sum(attempts_s)
+        while not self._client.service_is_ready():
+            if self._is_silent or monotonic() > end_s:
+                return None
+            await asyncio.sleep(DISCOVERY_POLL_S)
+        for attempt_s in attempts_s:
             with suppress(asyncio.TimeoutError):
-                answer = await self._io.from_ros(
-                    lambda: self._client.call_async(request), ATTEMPT_S, self._client.remove_pending_request
+                return await self._io.from_ros(
+                    lambda: self._client.call_async(request), attempt_s, self._client.remove_pending_request
                 )
-                return [remembered_turn(turn, layout) for turn in answer.turns if turn.source == "llm" and turn.said]
-        raise SmolFusionError(f"memory did not answer within {TIMEOUT_S:g} s")
+            if monotonic() > end_s:
+                break
+        return None

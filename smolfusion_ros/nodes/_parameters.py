@@ -36,7 +36,8 @@ def parameter(
 
 
 class Parameters(Generic[Config]):
-    """The parameters of one node, as the dataclass they were declared from.
+    """The parameters of one node, as the dataclass they were declared from; all of them, as a change of several
+    is taken whole or not at all.
 
     Args:
         node: declares the parameters and hears of changes.
@@ -87,6 +88,8 @@ def _descriptor(each: Field[Any], default: object, managed: bool) -> ParameterDe
     # A managed node takes such a value until it is configured; ROS itself knows only read-only for ever.
     read_only = each.metadata.get("read_only", False) and not managed
     descriptor = ParameterDescriptor(description=each.metadata["description"], read_only=read_only)
+    if each.metadata.get("read_only") and managed:
+        descriptor.additional_constraints = "takes effect when the node is configured: deactivate and clean it up first"
     low, high = each.metadata.get("min"), each.metadata.get("max")
     if low is None or high is None or isinstance(default, (bool, str)):
         return descriptor

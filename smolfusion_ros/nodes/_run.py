@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import sys
+import threading
 from collections.abc import Callable
 
 import rclpy
 import rclpy.logging
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.publisher import Publisher
+from rclpy.signals import SignalHandlerOptions
 
 from smolfusion_ros.errors import SmolFusionError
 from smolfusion_ros.nodes._lifecycle import ManagedNode
-from smolfusion_ros.nodes._steady import steady_timer
 
-WAKE_INTERVAL_S = 1.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PACKAGE = "smolfusion_ros"
 
 
 def run(make_node: Callable[[], Node]) -> int:
-    """Spin a node; 0 after Ctrl-C or SIGTERM, 2 if it could not be started (the reason goes to stderr)."""
+    """Spin a node; 0 after Ctrl-C or SIGTERM, 2 if it could not be started (the reason goes to stderr).
+
+    rclpy's own handlers would end the context at once; the node has last things to say.
+    """
+    for number in _SIGNALS:
+        signal.signal(number, signal.default_int_handler)
     try:
-        rclpy.init()
+        return _run(make_node)
+    except KeyboardInterrupt:  # while it was starting
+        rclpy.try_shutdown()
+        return 0
+
+
+def _run(make_node: Callable[[], Node]) -> int:
+    try:
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # rcl cannot read a remapping, a parameter or a parameter file
         print(f"cannot start: {error}", file=sys.stderr)
         return 2
@@ -37,47 +52,50 @@ def run(make_node: Callable[[], Node]) -> int:
         print(f"cannot start: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 2
-    except (KeyboardInterrupt, Exception):
-        if rclpy.ok():
-            raise
-        return 0  # told to stop while it was starting
     log.logger = node.get_logger()
-    _look_up_now_and_then(node)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception:
-        if rclpy.ok():  # else: a callback was at work when the context ended
-            raise
+        _spin(node, executor)
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # a launcher's second signal must not interrupt the tidying up
-        if isinstance(node, ManagedNode):
-            node.stop()
-        close = getattr(node, "close", None)
-        if close is not None:
-            close()
-        executor.shutdown(timeout_sec=1.0)
-        node.destroy_node()
-        rclpy.try_shutdown()
+        _end(node, executor)
     return 0
 
 
-def publish_unless_stopped(node: Node, publisher: Publisher, message: object) -> None:
-    """Publish from a thread of the node's own, which may be at it while the node is told to stop."""
+def _spin(node: Node, executor: Executor) -> None:
+    """Until a signal comes; the callback that is under way then is not interrupted."""
+    told, tell = socket.socketpair()
+    tell.setblocking(False)
+    stop = threading.Event()
+    wake = node.create_guard_condition(lambda: None, MutuallyExclusiveCallbackGroup())
+
+    def listen() -> None:
+        told.recv(1)
+        stop.set()
+        wake.trigger()
+
+    threading.Thread(target=listen, name="signals", daemon=True).start()
+    # Python runs a handler when the main thread is back from waiting in rcl; the file descriptor hears at once.
+    signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.is_set():
+        executor.spin_once()
+
+
+def _end(node: Node, executor: Executor) -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # a launcher's second signal must not interrupt the tidying up
     try:
-        publisher.publish(message)
-    except Exception:
-        if node.context.ok():
-            raise
-
-
-def _look_up_now_and_then(node: Node) -> None:
-    """Bound how long a stop goes unnoticed: rclpy's wake-up of the executor by a signal is lost now and then."""
-    steady_timer(node, WAKE_INTERVAL_S, lambda: None)
+        if isinstance(node, ManagedNode):
+            node.stop()
+    finally:
+        try:
+            getattr(node, "close", lambda: None)()
+        finally:
+            executor.shutdown(timeout_sec=1.0)
+            node.destroy_node()
+            rclpy.try_shutdown()
 
 
 class _RosHandler(logging.Handler):

@@ -6,8 +6,8 @@ import json
 from math import isnan, nan
 from typing import Any
 
-from smolfusion_ros.dialogue.engine import RememberedTurn
 from smolfusion_ros.dialogue.prompt import PromptLayout
+from smolfusion_ros.dialogue.recall import RememberedTurn
 from smolfusion_ros.errors import CommandError
 from smolfusion_ros.memory.store import StoredTurn
 from smolfusion_ros.msg import ActionCommand, StageTime, Turn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ from std_msgs.msg import String
 from smolfusion_ros.action import Converse
 from smolfusion_ros.bringup.paths import share_directory
 from smolfusion_ros.dialogue.actions import Catalogue
-from smolfusion_ros.dialogue.engine import DialogueEngine, RememberedTurn
+from smolfusion_ros.dialogue.engine import DialogueEngine
 from smolfusion_ros.dialogue.persona import Persona
 from smolfusion_ros.dialogue.policy import CommandPolicy
 from smolfusion_ros.dialogue.prompt import PromptLayout
+from smolfusion_ros.dialogue.recall import RememberedTurn
 from smolfusion_ros.dialogue.reflexes import Reflexes
 from smolfusion_ros.dialogue.turn import Limits, TurnRecord
 from smolfusion_ros.errors import BackendError, InactiveError, SmolFusionError
@@ -32,6 +34,7 @@ from smolfusion_ros.nodes._backend import Backend
 from smolfusion_ros.nodes._broadcast import Broadcast, TurnBroadcast
 from smolfusion_ros.nodes._diagnostics import Diagnostics
 from smolfusion_ros.nodes._emergency_stop import EmergencyStop
+from smolfusion_ros.nodes._files import state_file
 from smolfusion_ros.nodes._history import History
 from smolfusion_ros.nodes._lifecycle import ManagedNode
 from smolfusion_ros.nodes._log import Repeats
@@ -42,7 +45,7 @@ from smolfusion_ros.nodes._sight import Sight
 from smolfusion_ros.srv import Chat
 
 WARM_UP_RETRY_S = 1.0
-# How long deactivating waits for running turns to end.
+# How long the end of the process waits for running turns to end.
 END_TURNS_S = 3.0
 
 
@@ -90,6 +93,8 @@ class DialogueNode(ManagedNode):
         self._broadcast = Broadcast(self, lambda: self._sight.scene)
         self._backend: Backend | None = None
         self._engine: DialogueEngine | None = None
+        self._ending: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._ending.set_result(None)
         self.create_subscription(Scene, "scene", self._sight.on_scene, _qos.LATCHED)
         self.create_subscription(MotionState, "motion", self._sight.on_motion, _qos.SENSOR)
         self.create_subscription(ActionStatus, "action_status", self._on_action_status, _qos.COMMAND)
@@ -108,7 +113,14 @@ class DialogueNode(ManagedNode):
         self._diagnostics = Diagnostics(self)
         self._io = IoLoop(self)
         self._emergency_stop = EmergencyStop(
-            self, self._io, self._diagnostics, self._policy, lambda: self._engine, self._broadcast, waiting_group
+            self,
+            self._io,
+            self._diagnostics,
+            self._policy,
+            lambda: self._engine,
+            self._broadcast,
+            state_file(self, "emergency_stop"),
+            waiting_group,
         )
         self._history = History(self, self._io, waiting_group)
 
@@ -141,13 +153,14 @@ class DialogueNode(ManagedNode):
 
     def deactivate(self) -> None:
         self._backend.rest()
-        self._io.submit(self._engine.deactivate()).result(END_TURNS_S)
+        self._ending = self._io.submit(self._engine.deactivate())
 
     def cleanup(self) -> None:
-        self._backend.close()
+        self._ending = self._backend.close(self._engine.deactivate())
         self._backend = self._engine = None
 
     def close(self) -> None:
+        concurrent.futures.wait([self._ending], END_TURNS_S)
         self._io.close()
         self._converse.destroy()
 
@@ -197,12 +210,12 @@ class DialogueNode(ManagedNode):
             goal.abort()
             return result
         _fill(result, record, listener)
-        if goal.is_cancel_requested:
+        if not record.interrupted:
+            goal.succeed()  # a cancel that comes after the last word cancels nothing
+        elif goal.is_cancel_requested:
             goal.canceled()
-        elif record.interrupted:
-            goal.abort()
         else:
-            goal.succeed()
+            goal.abort()
         return result
 
     def _on_converse_cancel(self, goal: ServerGoalHandle) -> CancelResponse:
@@ -232,9 +245,10 @@ class DialogueNode(ManagedNode):
             self._io.call_soon(self._engine.forget, session_id.data)
 
     async def _warm_up(self) -> None:
-        while self._backend is not None and self._backend.is_up:
+        engine, backend = self._engine, self._backend
+        while engine is not None and backend is not None and backend.is_up:
             try:
-                await self._engine.warm_up()
+                await engine.warm_up()
             except BackendError as error:
                 self.get_logger().info(f"the language model is not warm yet: {error}")
                 await asyncio.sleep(WARM_UP_RETRY_S)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from rclpy.node import Node
@@ -17,6 +15,7 @@ from smolfusion_ros.memory.store import Bounds, ConversationStore
 from smolfusion_ros.msg import Turn
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._diagnostics import ERROR, OK, WARN, Diagnostics, Status
+from smolfusion_ros.nodes._files import data_file
 from smolfusion_ros.nodes._messages import time_message
 from smolfusion_ros.nodes._parameters import Parameters, parameter
 from smolfusion_ros.nodes._run import run
@@ -34,7 +33,7 @@ class MemoryConfig:
     """Parameters of the node."""
 
     database: str = parameter(
-        "", "SQLite file; empty: <namespace>.sqlite3 in $XDG_DATA_HOME/smolfusion_ros", read_only=True
+        "", "SQLite file; empty: $XDG_DATA_HOME/smolfusion_ros/<namespace>.sqlite3", read_only=True
     )
     default_session: str = parameter("default", "Session meant by an empty session id", read_only=True)
     max_turns: int = parameter(20, "Turns kept per session", minimum=1, maximum=10000, read_only=True)
@@ -51,7 +50,7 @@ class MemoryNode(Node):
         super().__init__("memory")
         self._config: MemoryConfig = Parameters(self, MemoryConfig()).value
         bounds = Bounds(self._config.max_turns, self._config.max_tokens, self._config.max_sessions)
-        self._store = ConversationStore(self._config.database or self._default_path(), bounds)
+        self._store = ConversationStore(self._config.database or data_file(self, "sqlite3"), bounds)
         self._backlog = Backlog(self._store)
         self._cleared = self.create_publisher(String, "session_cleared", _qos.UTTERANCE)
         self.create_subscription(Turn, "turn", self._on_turn, _qos.TURN)
@@ -64,17 +63,17 @@ class MemoryNode(Node):
     def close(self) -> None:
         self._backlog.close()
 
-    def _default_path(self) -> Path:
-        data_home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-        name = self.get_namespace().strip("/").replace("/", ".") or "memory"
-        return Path(data_home) / "smolfusion_ros" / f"{name}.sqlite3"
-
     def _on_turn(self, turn: Turn) -> None:
         self._backlog.add(stored_turn(turn))
 
     def _on_get_history(self, request: GetHistory.Request, response: GetHistory.Response) -> GetHistory.Response:
         def fill() -> None:
-            for stored in self._backlog.history(self._session(request), request.limit):
+            try:
+                turns = self._backlog.history(self._session(request), request.limit)
+            except SessionError:
+                response.unknown_session = True
+                raise
+            for stored in turns:
                 try:
                     response.turns.append(restored_turn(stored))
                 except (KeyError, TypeError, ValueError, AssertionError) as error:

@@ -20,15 +20,15 @@ from smolfusion_ros.nodes._diagnostics import Diagnostics, Status
 from smolfusion_ros.nodes._log import Repeats
 from smolfusion_ros.nodes._messages import motion_message, stamp_ns
 from smolfusion_ros.nodes._parameters import Parameters, parameter
-from smolfusion_ros.nodes._run import publish_unless_stopped, run
+from smolfusion_ros.nodes._run import run
 from smolfusion_ros.vision.frames import Frame, compressed_to_bgr, image_to_bgr, image_to_luma
 from smolfusion_ros.vision.gate import GateConfig, MotionGate
 from smolfusion_ros.vision.workers import EncoderPool
 
 
 @dataclass(frozen=True)
-class KeyframeConfig:
-    """Parameters of the camera and the keyframes; those of the gate are ``GateConfig``'s."""
+class MotionGateConfig(GateConfig):
+    """Parameters of the node: the gate's own, the camera's and the keyframes'."""
 
     image_transport: str = parameter("raw", "What arrives on `image`: raw or compressed", read_only=True)
     keyframe_max_side_px: int = parameter(
@@ -40,6 +40,7 @@ class KeyframeConfig:
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.image_transport not in ("raw", "compressed"):
             raise ConfigurationError(f"image_transport {self.image_transport!r} is neither raw nor compressed")
 
@@ -49,9 +50,8 @@ class MotionGateNode(Node):
 
     def __init__(self) -> None:
         super().__init__("motion_gate")
-        self._config = Parameters(self, KeyframeConfig())
-        self._gate_config = Parameters(self, GateConfig(), on_change=lambda config: self._gate.reconfigure(config))
-        self._gate = MotionGate(self._gate_config.value)
+        self._config = Parameters(self, MotionGateConfig(), on_change=lambda config: self._gate.reconfigure(config))
+        self._gate = MotionGate(self._config.value)
         self._encoder = EncoderPool(threads=1, queue_size=1)
         self._log = Repeats(self.get_logger())
         self._motion = self.create_publisher(MotionState, "motion", _qos.SENSOR)
@@ -117,14 +117,14 @@ class MotionGateNode(Node):
 
     def _publish(self, encoding: Future[bytes], header: Header) -> None:
         """In the encoder's thread; rcl allows publishing from any."""
-        if encoding.cancelled() or not self.context.ok():
+        if encoding.cancelled():
             return
         if (error := encoding.exception()) is not None:
             self._log.error(f"keyframe dropped: {error}")
             return
         keyframe = CompressedImage(header=header, format="jpeg")
         keyframe.data.frombytes(encoding.result())
-        publish_unless_stopped(self, self._keyframe, keyframe)
+        self._keyframe.publish(keyframe)
 
     def _camera_status(self) -> Status:
         topic = self._images.topic_name

@@ -15,7 +15,7 @@ from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._diagnostics import ERROR, OK, Diagnostics, Status
 from smolfusion_ros.nodes._log import Repeats
 from smolfusion_ros.nodes._parameters import Parameters, parameter
-from smolfusion_ros.nodes._run import publish_unless_stopped, run
+from smolfusion_ros.nodes._run import run
 from smolfusion_ros.vision.sources import Frame, open_source
 
 # A source that gives nothing for longer hangs, and is told of.
@@ -92,7 +92,7 @@ class VideoSourceNode(Node):
         if frame is None:
             self._is_over = True
             self.get_logger().info("the video is over")
-        elif self.context.ok() and not self._closing.is_set():
+        elif not self._closing.is_set():
             self._publish(frame)
             self._frames, self._newest_s, self._trouble = self._frames + 1, monotonic(), ""
 
@@ -102,7 +102,7 @@ class VideoSourceNode(Node):
         image.data = array.array("B", frame.tobytes())  # an array is taken over without a check of every byte
         image.header.stamp = self.get_clock().now().to_msg()
         image.header.frame_id = self._config.value.frame_id
-        publish_unless_stopped(self, self._image, image)
+        self._image.publish(image)
 
     def _status(self) -> Status:
         silent_s = monotonic() - self._newest_s

@@ -60,7 +60,7 @@ class GateConfig:
     background_tau_s: float = _number(2.0, 0.1, 600.0, "Time constant of the adapting background, seconds")
 
     def __post_init__(self) -> None:
-        for each in fields(self):
+        for each in fields(GateConfig):
             value = getattr(self, each.name)
             if not each.metadata["min"] <= value <= each.metadata["max"]:
                 raise ConfigurationError(

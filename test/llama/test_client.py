@@ -271,6 +271,10 @@ def test_nobody_listening_is_unavailable_with_the_address():
     [
         (Reply(b"<html>welcome</html>"), "not JSON"),
         (Reply({"error": "no key"}, 401), "HTTP 404"),
+        (Reply(["a", "list"]), "not what such a server answers"),
+        (Reply({"default_generation_settings": None}), "not what such a server answers"),
+        (Reply({"default_generation_settings": {"n_ctx": None}}), "not what such a server answers"),
+        (Reply({"default_generation_settings": {"n_ctx": "many"}}), "not what such a server answers"),
     ],
 )
 def test_server_of_another_kind_is_an_error(props: Reply, failure: str):

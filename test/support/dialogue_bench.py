@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,7 +78,12 @@ class Bench:
     """
 
     def __init__(
-        self, model: LanguageModel | None = None, *, policy: CommandPolicy | None = None, **limits: Any
+        self,
+        model: LanguageModel | None = None,
+        *,
+        policy: CommandPolicy | None = None,
+        remembered: Callable[[str], Awaitable[Sequence[tuple[str, str, str]]]] | None = None,
+        **limits: Any,
     ) -> None:
         self.model: Any = model or ScriptedModel()
         self.listener = Listener()
@@ -94,7 +99,7 @@ class Bench:
             reflexes=Reflexes.load(CONFIG / "actions.yaml", catalogue),
             policy=policy or CommandPolicy(lambda: self.clock_s),
             scene=lambda: self.scene,
-            remembered=self._remembered,
+            remembered=remembered or self._remembered,
             limits=Limits(**limits),
         )
 

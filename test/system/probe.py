@@ -24,6 +24,7 @@ from rclpy.qos import QoSProfile
 from rclpy.task import Future
 from smolfusion_ros.msg import ActionCommand, MotionState, PerformanceReport, Person, Reply, Scene, Turn
 from smolfusion_ros.srv import GetHistory
+from std_msgs.msg import Bool
 
 from smolfusion_ros.nodes import _qos
 
@@ -31,6 +32,7 @@ DIAGNOSTICS = "/diagnostics"
 TOPICS: dict[str, tuple[type, QoSProfile]] = {
     DIAGNOSTICS: (DiagnosticArray, QoSProfile(depth=50)),
     "action_command": (ActionCommand, _qos.COMMAND),
+    "emergency_stop_engaged": (Bool, _qos.LATCHED),
     "motion": (MotionState, _qos.SENSOR),
     "performance": (PerformanceReport, _qos.PERFORMANCE),
     "reply": (Reply, _qos.REPLY),

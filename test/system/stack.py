@@ -56,7 +56,8 @@ class Workplace:
     """Directories, environment and profile of one stack, apart from the user's own.
 
     Attributes:
-        directory: everything the stack may write lies under it: ``data``, ``logs``, ``tmp``, ``cwd`` and ``home``.
+        directory: everything the stack may write lies under it, in ``data``, ``state``, ``logs``, ``tmp``, ``cwd`` and
+            ``home``.
         domain_id: ROS domain.
         environment: of its processes.
         profile: path of the profile, ``embedded`` with other ports.
@@ -71,7 +72,7 @@ class Workplace:
         """
         self.directory = directory
         self.domain_id, self.llm_port, self.vlm_port = free_lane()
-        for name in ("data", "logs", "tmp", "cwd", "home"):
+        for name in ("data", "state", "logs", "tmp", "cwd", "home"):
             (directory / name).mkdir(parents=True)
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("COV_", "PYTEST_"))},
@@ -80,12 +81,13 @@ class Workplace:
             "SMOLFUSION_MODELS": str(os.environ.get("SMOLFUSION_MODELS") or cache_directory()),
             "HOME": str(directory / "home"),
             "XDG_DATA_HOME": str(directory / "data"),
+            "XDG_STATE_HOME": str(directory / "state"),
             "TMPDIR": str(directory / "tmp"),
             "PYTHONUNBUFFERED": "1",
         }
         if beside is not None:
             self.domain_id = beside.domain_id
-            shared = ("ROS_DOMAIN_ID", "HOME", "XDG_DATA_HOME")
+            shared = ("ROS_DOMAIN_ID", "HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
             self.environment |= {name: beside.environment[name] for name in shared}
         content = yaml.safe_load(profile_path("embedded").read_text(encoding="utf-8"))
         content["llm"].update(port=self.llm_port, **llm)
@@ -165,6 +167,11 @@ class Stack:
         process = self.processes.pop(name)
         process.kill()
         process.wait(END_S)
+
+    def terminate(self, name: str) -> None:
+        """SIGTERM to a process, and wait for its end in order."""
+        codes = end_processes({name: self.processes.pop(name)})
+        assert codes == {name: 0}, self.workplace.log(name).read_text()
 
     def restart(self, name: str) -> None:
         """SIGKILL a process and start it again."""

@@ -95,3 +95,17 @@ def test_reply_pieces_are_in_order_and_add_up(stack: Stack) -> None:
     assert [piece.sequence for piece in pieces] == list(range(len(pieces)))
     assert "".join(piece.delta for piece in pieces) == reply
     assert [piece.is_final for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+
+
+def test_turn_under_way_when_the_node_is_told_to_end_is_answered_and_remembered(stack: Stack) -> None:
+    goal, partial = _begin(stack, STORY, "ended")
+    ending = goal.get_result_async()
+    begun = time.perf_counter()
+    stack.terminate("dialogue")
+    print(f"SIGTERM to the end of the process: {time.perf_counter() - begun:.2f} s")
+    ended = wait(ending, 5.0, "converse")
+    assert (ended.status, ended.result.message) == (GoalStatus.STATUS_ABORTED, "interrupted")
+    assert ended.result.reply.startswith(partial.messages()[-1].feedback.partial)
+    [turn] = stack.probe.history("ended")
+    assert (turn.interrupted, turn.said) == (True, ended.result.reply)
+    stack.start("dialogue")

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+import rclpy.parameter
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import GetParameters, SetParameters
+from rcl_interfaces.srv import GetParameters, SetParameters, SetParametersAtomically
 from sensor_msgs.msg import CompressedImage
 
 from smolfusion_ros.nodes import _qos
@@ -107,7 +108,31 @@ def test_parameters_change_at_run_time_and_nonsense_is_refused(stack: Stack) -> 
     _set(stack.probe, pixel_threshold=12.0)
 
 
+def test_change_of_several_parameters_is_taken_whole_or_not_at_all(stack: Stack) -> None:
+    service, names = "motion_gate/set_parameters_atomically", ["jpeg_quality", "confirm_s"]
+    before = _get(stack.probe, names)
+    for values in ({"jpeg_quality": 50, "confirm_s": -1.0}, {"confirm_s": 0.5, "jpeg_quality": 1000}):
+        refused = stack.probe.call(SetParametersAtomically, service, parameters=_parameters(values)).result
+        assert not refused.successful
+        assert _get(stack.probe, names) == before
+    taken = stack.probe.call(
+        SetParametersAtomically, service, parameters=_parameters({"jpeg_quality": 50, "confirm_s": 0.5})
+    )
+    assert taken.result.successful
+    assert _get(stack.probe, names) == [50, 0.5]
+    assert all(result.successful for result in _set(stack.probe, jpeg_quality=before[0], confirm_s=before[1]))
+
+
+def _get(probe: Probe, names: list[str]) -> list[object]:
+    values = probe.call(GetParameters, "motion_gate/get_parameters", names=names).values
+    return [rclpy.parameter.parameter_value_to_python(value) for value in values]
+
+
 def _set(probe: Probe, **values: object) -> list:
+    return probe.call(SetParameters, "motion_gate/set_parameters", parameters=_parameters(values)).results
+
+
+def _parameters(values: dict[str, object]) -> list[Parameter]:
     kinds = {
         float: (ParameterType.PARAMETER_DOUBLE, "double_value"),
         int: (ParameterType.PARAMETER_INTEGER, "integer_value"),
@@ -117,4 +142,4 @@ def _set(probe: Probe, **values: object) -> list:
     for name, value in values.items():
         kind, field = kinds[type(value)]
         parameters.append(Parameter(name=name, value=ParameterValue(type=kind, **{field: value})))
-    return probe.call(SetParameters, "motion_gate/set_parameters", parameters=parameters).results
+    return parameters

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from lifecycle_msgs.srv import GetState
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from smolfusion_ros.action import Converse
 from smolfusion_ros.msg import Utterance
@@ -15,7 +16,7 @@ from std_srvs.srv import Trigger
 
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._emergency_stop import ONE_PRESS_S
-from system.probe import Heard, wait
+from system.probe import Heard, until, wait
 from system.stack import Stack, running
 
 pytestmark = pytest.mark.system
@@ -24,6 +25,8 @@ STORY = "tell me a long story about a dragon, a princess and a wizard"
 REQUEST = "please wave your right hand"
 TIMES, PRESSES = 30, 5
 LIMIT_MS = 10.0
+# A publisher knows its reader before the reader knows it, and best effort sends nothing twice.
+MATCHING_S = 0.5
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +94,7 @@ def test_stop_takes_milliseconds_while_a_reply_is_generated(stack: Stack, uttera
 )
 def test_emergency_stop_is_heard_from_every_publisher(stack: Stack, commands: Heard, qos: QoSProfile) -> None:
     button, known = stack.probe.publisher(Bool, "emergency_stop", qos), len(commands)
+    time.sleep(MATCHING_S)
     button.publish(Bool(data=True))
     button.publish(Bool(data=False))
     assert commands.wait_for(since=known).message.name == "stop"
@@ -123,7 +127,37 @@ def test_emergency_stop_holds_until_it_is_reset(stack: Stack, commands: Heard) -
     assert probe.call(Trigger, "reset_emergency_stop").success
     again = probe.call(Trigger, "reset_emergency_stop")
     assert (again.success, again.message) == (False, "the emergency stop is not engaged")
+    probe.node.destroy_publisher(button)  # it would engage the next dialogue's
     known = len(commands)
     allowed = probe.call(Chat, "chat", text=REQUEST, session_id="released")
     assert [command.name for command in allowed.commands] == ["wave"]
     assert commands.wait_for(since=known).message.id == allowed.commands[0].id
+
+
+def test_emergency_stop_outlives_the_process_and_is_told(stack: Stack, commands: Heard) -> None:
+    probe, engaged = stack.probe, stack.probe.heard("emergency_stop_engaged")
+    button = probe.publisher(Bool, "emergency_stop", QoSProfile(depth=1), readers=2)
+    assert not engaged.wait_for().message.data
+    button.publish(Bool(data=True))
+    engaged.wait_for(lambda message: message.data)
+    # The stop command came first; the file follows at once.
+    until(lambda: list((stack.workplace.directory / "state").rglob("*.emergency_stop")), "a file", 1.0)
+    probe.node.destroy_publisher(button)
+    known = len(engaged)
+    _restart(stack)
+    assert engaged.wait_for(since=known).message.data
+    assert probe.call(Chat, "chat", text=REQUEST, session_id="after").rejected == ["wave: emergency stop is engaged"]
+    known = len(engaged)
+    assert probe.call(Trigger, "reset_emergency_stop").message == "released"
+    assert not engaged.wait_for(since=known).message.data
+    _restart(stack)
+    allowed = probe.call(Chat, "chat", text=REQUEST, session_id="after all")
+    assert [command.name for command in allowed.commands] == ["wave"]
+
+
+def _restart(stack: Stack) -> None:
+    """Kill the dialogue, and wait until its successor is found both ways and sees a person."""
+    stack.restart("dialogue")
+    stack.probe.call(GetState, "dialogue/get_state", tries=8)
+    time.sleep(MATCHING_S)
+    stack.probe.see("person right smiling waving blue shirt")

@@ -1,0 +1,69 @@
+"""Sessions taken from memory: also when it fails, comes back, or takes its time."""
+
+import asyncio
+from collections.abc import Sequence
+
+from dialogue_bench import Bench, rest, run
+
+from smolfusion_ros.errors import MemoryStoreError
+
+
+def remembered(bench: Bench, *heard: str) -> Sequence[tuple[str, str, str]]:
+    return [("", each, bench.layout.answer_text("Yes.", ())) for each in heard]
+
+
+def test_memory_that_failed_is_asked_again_and_what_was_said_meanwhile_stays():
+    async def scenario() -> None:
+        bench = Bench()
+        bench.memory["s"] = MemoryStoreError("disk away")
+        first = await bench.turn("said while memory was away")
+        await bench.turn("and this")
+        assert bench.asked_memory == ["s", "s"]
+        # Back, and the first of the two has reached it.
+        known = (first.scene, first.heard, bench.layout.answer_text(first.said, ()))
+        bench.memory["s"] = [*remembered(bench, "long ago"), known]
+        await bench.turn("now")
+        prompt = bench.prompt_text(2)
+        positions = [prompt.index(each) for each in ("long ago", "said while memory was away", "and this", "now")]
+        assert positions == sorted(positions)
+        assert prompt.count("said while memory was away") == 1
+        await bench.turn("later")
+        assert bench.asked_memory == ["s", "s", "s"]
+
+    run(scenario())
+
+
+def test_session_whose_memory_is_slow_delays_no_other():
+    async def scenario() -> None:
+        answer = asyncio.Event()
+
+        async def slow(session_id: str) -> Sequence[tuple[str, str, str]]:
+            if session_id == "slow":
+                await answer.wait()
+            return ()
+
+        bench = Bench(remembered=slow)
+        first = bench.start("first", session="slow")
+        await asyncio.sleep(0)
+        record = await asyncio.wait_for(bench.turn("hello", session="quick"), 5.0)
+        assert (record.said, first.done()) == ("Yes.", False)
+        answer.set()
+        assert (await first).said == "Yes."
+
+    run(scenario())
+
+
+def test_session_forgotten_while_memory_was_away_is_asked_for_once_more():
+    async def scenario() -> None:
+        bench = Bench()
+        bench.memory["s"] = MemoryStoreError("disk away")
+        await bench.turn("first")
+        bench.engine.forget("s")
+        bench.memory["s"] = ()
+        bench.model.answers(rest("Yes."))
+        await bench.turn("second")
+        await bench.turn("third")
+        assert bench.asked_memory == ["s", "s"]
+        assert "first" not in bench.prompt_text(1)
+
+    run(scenario())
