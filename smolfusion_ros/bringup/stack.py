@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from smolfusion_ros.bringup import params_file
 from smolfusion_ros.bringup.paths import manifest_path, share_directory
 from smolfusion_ros.bringup.profile import BackendProfile, Profile, load_profile
-from smolfusion_ros.documents import read_mapping
 from smolfusion_ros.errors import ConfigurationError
 from smolfusion_ros.llama.manifest import load_manifest
 
@@ -72,8 +72,6 @@ class Options:
         _check_name("image topic", self.image_topic, TOPIC)
         for name in (name for pair in self.remap for name in pair):
             _check_name("name to remap", name, REMAPPED)
-        if self.params_file:
-            _check_parameters(Path(self.params_file))
 
 
 @dataclass(frozen=True)
@@ -122,27 +120,16 @@ def _check_name(what: str, name: str, pattern: re.Pattern[str]) -> None:
         raise ConfigurationError(f"{what} {name!r} is no ROS name: letters, digits, _ and /, no digit after a slash")
 
 
-def _check_parameters(path: Path) -> None:
-    if not path.is_file():
-        raise ConfigurationError(f"no parameter file {path}")
-    level = read_mapping(path)
-    if not level:
-        return
-    # rcl takes a file without any parameters for an empty one.
-    while level and "ros__parameters" not in level:
-        level = {key: value for each in level.values() if isinstance(each, dict) for key, value in each.items()}
-    if not level:
-        raise ConfigurationError(f"{path}: no ros__parameters in it; config/smolfusion.yaml shows the form")
-
-
 def plan(profile_name: str, options: Options) -> list[Process]:
     """What to start; fails here, once, rather than in every restart of a backend.
 
     Raises:
-        ConfigurationError: the profile is missing or wrong.
+        ConfigurationError: the profile or the parameter file is missing or wrong.
         ModelError: a model file is missing or damaged; tells how to get it.
     """
     profile = load_profile(profile_name).on_ports(llm=options.llm_port, vlm=options.vlm_port)
+    if options.params_file:
+        params_file.check(Path(options.params_file), _known_parameters(profile, options))
     if options.start_backends:
         manifest = load_manifest(manifest_path())
         for role, backend in profile.local_backends.items():
@@ -177,6 +164,14 @@ def describe(profile: Profile, profile_name: str, options: Options) -> list[Proc
         for name in nodes
     ]
     return processes
+
+
+def _known_parameters(profile: Profile, options: Options) -> dict[str, dict[str, object]]:
+    """All parameters of all nodes: those of the package's file, and those that the profile and the options set."""
+    known = params_file.known_parameters(share_directory() / "config" / "smolfusion.yaml")
+    for node, parameters in _node_parameters(profile, options, NODES).items():
+        known[node] |= parameters
+    return known
 
 
 def parameter_files(options: Options) -> list[str]:

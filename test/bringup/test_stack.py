@@ -162,31 +162,11 @@ def test_monitor_knows_which_nodes_to_miss(embedded: Profile):
         ({"remap": (("chat", "/heard chat"),)}, "name to remap '/heard chat' is no ROS name"),
         ({"llm_port": 70000}, "llm_port 70000 is not a port"),
         ({"vlm_port": -1}, "vlm_port -1 is not a port"),
-        ({"params_file": "/nowhere/robot.yaml"}, "no parameter file /nowhere/robot.yaml"),
     ],
 )
 def test_choice_that_cannot_be_is_refused(options: dict[str, Any], reason: str):
     with pytest.raises(ConfigurationError, match=reason):
         Options(**options)
-
-
-@pytest.mark.parametrize("text", ["motion_gate: {jpeg_quality: 90}", "a: [", "- 1"])
-def test_parameter_file_that_ros_would_not_take_is_refused_with_its_name(tmp_path: Path, text: str):
-    path = tmp_path / "robot.yaml"
-    path.write_text(text)
-    with pytest.raises(ConfigurationError, match=r"robot\.yaml"):
-        Options(params_file=str(path))
-
-
-def test_parameter_file_that_exists_is_taken(tmp_path: Path):
-    path = tmp_path / "robot.yaml"
-    for text in (
-        "{}",
-        "/**/memory: {ros__parameters: {max_turns: 5}}",
-        "/**: {memory: {ros__parameters: {max_turns: 5}}}",
-    ):
-        path.write_text(text)
-        assert Options(params_file=str(path)).params_file == str(path)
 
 
 @pytest.mark.parametrize(
