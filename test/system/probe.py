@@ -29,6 +29,8 @@ from std_msgs.msg import Bool
 from smolfusion_ros.nodes import _qos
 
 DIAGNOSTICS = "/diagnostics"
+# A publisher knows its reader before the reader knows it: best effort is lost then, reliable comes late.
+MATCHING_S = 0.5
 TOPICS: dict[str, tuple[type, QoSProfile]] = {
     DIAGNOSTICS: (DiagnosticArray, QoSProfile(depth=50)),
     "action_command": (ActionCommand, _qos.COMMAND),
@@ -130,6 +132,12 @@ class Probe:
         publisher = self.node.create_publisher(kind, topic, qos)
         until(lambda: publisher.get_subscription_count() >= readers, f"{readers} readers of {topic}")
         return publisher
+
+    def stop_button(self, qos: QoSProfile, readers: int = 1) -> Any:
+        """A publisher of ``emergency_stop`` whose first press every reader hears once, and at once."""
+        button = self.publisher(Bool, "emergency_stop", qos, readers)
+        time.sleep(MATCHING_S)
+        return button
 
     def see(self, compact: str) -> None:
         """Tell the stack that a person is seen, in perception's place."""

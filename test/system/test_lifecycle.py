@@ -69,7 +69,7 @@ def test_resting_dialogue_still_stops_the_robot(stack: Stack, resting: None) -> 
     known = len(commands)
     utterances.publish(Utterance(text="stop!"))
     assert commands.wait_for(since=known).message.name == "stop"
-    presses = stack.probe.publisher(Bool, "emergency_stop", _qos.LATCHED, readers=3)
+    presses = stack.probe.stop_button(_qos.LATCHED, readers=3)
     known = len(commands)
     presses.publish(Bool(data=True))
     assert commands.wait_for(since=known).message.name == "stop"
@@ -77,7 +77,7 @@ def test_resting_dialogue_still_stops_the_robot(stack: Stack, resting: None) -> 
 
 
 def test_emergency_stop_outlives_every_state(stack: Stack) -> None:
-    presses = stack.probe.publisher(Bool, "emergency_stop", _qos.STOPS[1], readers=2)
+    presses = stack.probe.stop_button(_qos.STOPS[1], readers=2)
     presses.publish(Bool(data=True))
     engaged = "engaged: commands are held back until reset_emergency_stop is called"
     stack.probe.wait_for_status("dialogue: emergency stop", lambda status: status.message == engaged)

@@ -16,7 +16,7 @@ from std_srvs.srv import Trigger
 
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._emergency_stop import ONE_PRESS_S
-from system.probe import Heard, until, wait
+from system.probe import MATCHING_S, Heard, until, wait
 from system.stack import Stack, running
 
 pytestmark = pytest.mark.system
@@ -25,8 +25,6 @@ STORY = "tell me a long story about a dragon, a princess and a wizard"
 REQUEST = "please wave your right hand"
 TIMES, PRESSES = 30, 5
 LIMIT_MS = 10.0
-# A publisher knows its reader before the reader knows it, and best effort sends nothing twice.
-MATCHING_S = 0.5
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +91,7 @@ def test_stop_takes_milliseconds_while_a_reply_is_generated(stack: Stack, uttera
     ids=["ordinary", "best effort"],
 )
 def test_emergency_stop_is_heard_from_every_publisher(stack: Stack, commands: Heard, qos: QoSProfile) -> None:
-    button, known = stack.probe.publisher(Bool, "emergency_stop", qos), len(commands)
-    time.sleep(MATCHING_S)
+    button, known = stack.probe.stop_button(qos), len(commands)
     button.publish(Bool(data=True))
     button.publish(Bool(data=False))
     assert commands.wait_for(since=known).message.name == "stop"
@@ -105,7 +102,7 @@ def test_emergency_stop_is_heard_from_every_publisher(stack: Stack, commands: He
 
 def test_emergency_stop_holds_until_it_is_reset(stack: Stack, commands: Heard) -> None:
     probe, turns = stack.probe, stack.probe.heard("turn")
-    button = probe.publisher(Bool, "emergency_stop", QoSProfile(depth=1, durability=_qos.LATCHED.durability))
+    button = probe.stop_button(QoSProfile(depth=1, durability=_qos.LATCHED.durability), readers=3)
     probe.see("person right smiling waving blue shirt")
     times_ms = []
     for _ in range(PRESSES):
@@ -136,7 +133,7 @@ def test_emergency_stop_holds_until_it_is_reset(stack: Stack, commands: Heard) -
 
 def test_emergency_stop_outlives_the_process_and_is_told(stack: Stack, commands: Heard) -> None:
     probe, engaged = stack.probe, stack.probe.heard("emergency_stop_engaged")
-    button = probe.publisher(Bool, "emergency_stop", QoSProfile(depth=1), readers=2)
+    button = probe.stop_button(QoSProfile(depth=1), readers=2)
     assert not engaged.wait_for().message.data
     button.publish(Bool(data=True))
     engaged.wait_for(lambda message: message.data)
