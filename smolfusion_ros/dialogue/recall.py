@@ -37,6 +37,7 @@ class Conversations:
         self._held: OrderedDict[str, Conversation] = OrderedDict()
         self._unread: set[str] = set()  # of those held, where memory could not be asked
         self._model_id = ""
+        self._changes = 0  # of what is held, from outside: an answer of memory from before is out of date
 
     def get(self, session_id: str) -> Conversation | None:
         """A conversation that is held."""
@@ -46,6 +47,7 @@ class Conversations:
         """The session's next turn starts from what memory holds."""
         self._held.pop(session_id, None)
         self._unread.discard(session_id)
+        self._changes += 1
 
     async def recall(self, session_id: str, model_id: str) -> None:
         """Take a session from memory if it is not held, or could not be taken before.
@@ -60,18 +62,17 @@ class Conversations:
             self._held.clear()
             self._unread.clear()
             self._model_id = model_id
-        held = self._held.get(session_id)
-        if held is not None and session_id not in self._unread:
-            return
-        remembered = await self._ask(session_id)
-        turns = list(held.turns) if held is not None else []
-        known = {(turn.scene, turn.heard) for turn in turns}
-        earlier = [await self._writer.restored_turn(*each) for each in remembered or () if each[:2] not in known]
-        self._hold(session_id, await self._conversation([*earlier, *turns]))
-        if remembered is None:
-            self._unread.add(session_id)
-        else:
+            self._changes += 1
+        while session_id not in self._held or session_id in self._unread:
+            changes = self._changes
+            conversation, is_read = await self._read(session_id)
+            if changes != self._changes:
+                continue
+            self._hold(session_id, conversation)
             self._unread.discard(session_id)
+            if not is_read:
+                self._unread.add(session_id)
+                return
 
     async def of(self, session_id: str, model_id: str) -> Conversation:
         """The conversation of a session, as it is held or as ``recall`` finds it."""
@@ -79,6 +80,15 @@ class Conversations:
             await self.recall(session_id, model_id)
         self._held.move_to_end(session_id)
         return self._held[session_id]
+
+    async def _read(self, session_id: str) -> tuple[Conversation, bool]:
+        """What memory knows that is not held, and after it what is held; and whether memory could be asked."""
+        held = self._held.get(session_id)
+        turns = list(held.turns) if held is not None else []
+        remembered = await self._ask(session_id)
+        known = {(turn.scene, turn.heard) for turn in turns}
+        earlier = [await self._writer.restored_turn(*each) for each in remembered or () if each[:2] not in known]
+        return await self._conversation([*earlier, *turns]), remembered is not None
 
     async def _ask(self, session_id: str) -> Sequence[RememberedTurn] | None:
         """What memory says; None where it does not."""

@@ -19,6 +19,8 @@ from rclpy.parameter import Parameter
 from smolfusion_ros.errors import ConfigurationError
 from smolfusion_ros.nodes._lifecycle import ManagedNode
 
+_LATE = "takes effect when the node is configured: deactivate and clean it up first"
+
 Config = TypeVar("Config")
 
 
@@ -73,8 +75,7 @@ class Parameters(Generic[Config]):
             return SetParametersResult(successful=True)
         late = sorted(self.at_configure & set(ours))
         if late and getattr(self._node, "configured", False):
-            reason = f"{late[0]} takes effect when the node is configured: deactivate and clean it up first"
-            return SetParametersResult(successful=False, reason=reason)
+            return SetParametersResult(successful=False, reason=f"{late[0]} {_LATE}")
         try:
             self.value = replace(self.value, **ours)  # type: ignore[type-var]
         except ConfigurationError as error:
@@ -89,7 +90,7 @@ def _descriptor(each: Field[Any], default: object, managed: bool) -> ParameterDe
     read_only = each.metadata.get("read_only", False) and not managed
     descriptor = ParameterDescriptor(description=each.metadata["description"], read_only=read_only)
     if each.metadata.get("read_only") and managed:
-        descriptor.additional_constraints = "takes effect when the node is configured: deactivate and clean it up first"
+        descriptor.additional_constraints = _LATE
     low, high = each.metadata.get("min"), each.metadata.get("max")
     if low is None or high is None or isinstance(default, (bool, str)):
         return descriptor

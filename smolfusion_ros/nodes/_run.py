@@ -74,13 +74,20 @@ def _spin(node: Node, executor: Executor) -> None:
         stop.set()
         wake.trigger()
 
-    threading.Thread(target=listen, name="signals", daemon=True).start()
+    listener = threading.Thread(target=listen, name="signals", daemon=True)
+    listener.start()
     # Python runs a handler when the main thread is back from waiting in rcl; the file descriptor hears at once.
     signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
     for number in _SIGNALS:
         signal.signal(number, lambda *_: stop.set())
-    while not stop.is_set():
-        executor.spin_once()
+    try:
+        while not stop.is_set():
+            executor.spin_once()
+    finally:
+        signal.set_wakeup_fd(-1)
+        tell.close()  # ends the listener, if no signal has
+        listener.join()
+        told.close()
 
 
 def _end(node: Node, executor: Executor) -> None:

@@ -67,3 +67,25 @@ def test_session_forgotten_while_memory_was_away_is_asked_for_once_more():
         assert "first" not in bench.prompt_text(1)
 
     run(scenario())
+
+
+def test_session_that_is_cleared_while_memory_answers_starts_empty():
+    async def scenario() -> None:
+        asked = 0
+        bench = Bench()
+
+        async def clearing(session_id: str) -> Sequence[tuple[str, str, str]]:
+            nonlocal asked
+            asked += 1
+            if asked > 1:
+                return ()
+            found = remembered(bench, "a secret")
+            bench.engine.forget(session_id)  # while the answer is on its way
+            return found
+
+        bench = Bench(remembered=clearing)
+        await bench.turn("hello")
+        assert asked == 2
+        assert "a secret" not in bench.prompt_text(0)
+
+    run(scenario())
