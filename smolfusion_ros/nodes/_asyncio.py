@@ -67,10 +67,13 @@ class IoLoop:
         finally:
             self._waiting -= 1
 
-    async def from_ros(self, start: Callable[[], Future], timeout_s: float, give_up: Callable[[Future], object]) -> Any:
+    async def from_ros(
+        self, start: Callable[[], Future], timeout_s: float | None, give_up: Callable[[Future], object]
+    ) -> Any:
         """On the loop: the result of a rclpy future that ``start`` makes in the ROS thread.
 
         Args:
+            timeout_s: None: until it comes, or the awaiting task is cancelled.
             give_up: called in the ROS thread with the future if it does not come in time.
 
         Raises:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from time import monotonic
 
 from rclpy.callback_groups import CallbackGroup
@@ -18,9 +17,8 @@ from smolfusion_ros.nodes._turns import remembered_turn
 from smolfusion_ros.srv import GetHistory
 
 # When one of the two has started anew, DDS takes up to 3 s until they have found each other both ways; an answer before
-# that is lost, so the question is asked again.
-# Longer each time: a slow disk is given its time, too.
-ATTEMPTS_S = (0.25, 0.5, 1.25)
+# that is lost, so the question is asked again after so many seconds, and once more.
+INTERVALS_S = (0.25, 0.25, 0.5, 1.0)
 DISCOVERY_POLL_S = 0.05
 
 
@@ -49,17 +47,26 @@ class History:
         return [remembered_turn(turn, layout) for turn in answer.turns if turn.source == "llm" and turn.said]
 
     async def _ask(self, request: GetHistory.Request) -> GetHistory.Response | None:
-        attempts_s = ATTEMPTS_S[:1] if self._is_silent else ATTEMPTS_S
-        end_s = monotonic() + sum(attempts_s)
+        """The first answer to any of a few requests, as one may be lost and another only be slow."""
+        intervals_s = INTERVALS_S[:1] if self._is_silent else INTERVALS_S
+        end_s = monotonic() + sum(intervals_s)
         while not self._client.service_is_ready():
             if self._is_silent or monotonic() > end_s:
                 return None
             await asyncio.sleep(DISCOVERY_POLL_S)
-        for attempt_s in attempts_s:
-            with suppress(asyncio.TimeoutError):
-                return await self._io.from_ros(
-                    lambda: self._client.call_async(request), attempt_s, self._client.remove_pending_request
-                )
-            if monotonic() > end_s:
-                break
-        return None
+        asked: set[asyncio.Task[GetHistory.Response]] = set()
+        try:
+            for interval_s in intervals_s:
+                asked.add(asyncio.create_task(self._once(request)))
+                done, _ = await asyncio.wait(asked, timeout=interval_s, return_when=asyncio.FIRST_COMPLETED)
+                for each in done:
+                    return each.result()
+            return None
+        finally:
+            for each in asked:
+                each.cancel()
+
+    async def _once(self, request: GetHistory.Request) -> GetHistory.Response:
+        return await self._io.from_ros(
+            lambda: self._client.call_async(request), None, self._client.remove_pending_request
+        )
