@@ -56,6 +56,11 @@ def test_bringup_knows_no_node_and_no_interface() -> None:
             assert not name.startswith(INTERFACES), f"{path.name} imports {name}"
 
 
+def test_nothing_that_runs_on_a_robot_imports_the_training() -> None:
+    for path in SOURCE.rglob("*.py"):
+        assert not any(name.split(".")[0] == "training" for name in imports_of(path)), path
+
+
 def test_every_executable_exists() -> None:
     lines = [line for line in (SOURCE.parent / "executables.txt").read_text().splitlines() if line[:1] not in ("#", "")]
     assert len(lines) >= 8

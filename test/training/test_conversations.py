@@ -1,0 +1,82 @@
+"""Generated conversations: valid, varied, true to the scene, and the same for the same seed."""
+
+import re
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from smolfusion_ros.bringup.paths import share_directory
+from smolfusion_ros.dialogue.actions import Catalogue
+from smolfusion_ros.dialogue.grammar import MAX_SENTENCE_CHARACTERS
+from training.data.conversations import Author, Turn
+from training.data.phrasings import Phrasings
+
+ROOT = Path(__file__).parents[2] / "training" / "phrasings"
+NUMBER = 3000
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return Catalogue.load(share_directory() / "config" / "actions.yaml")
+
+
+@pytest.fixture(scope="module")
+def english(catalogue: Catalogue) -> Phrasings:
+    return Phrasings.load(ROOT / "en", catalogue)
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["train", "test"])
+def conversations(request: pytest.FixtureRequest, english: Phrasings, catalogue: Catalogue) -> list[list[Turn]]:
+    author = Author(english.of(test=request.param), catalogue, "Smol", Random(1))
+    return [author.conversation() for _ in range(NUMBER)]
+
+
+def test_every_answer_is_one_that_the_grammar_allows(conversations: list[list[Turn]], catalogue: Catalogue) -> None:
+    sentence = re.compile(rf"[^\"\\.!?]{{1,{MAX_SENTENCE_CHARACTERS}}}[.!?]")
+    for turn in (turn for turns in conversations for turn in turns):
+        for command in turn.commands:
+            catalogue.command(command)
+        assert re.fullmatch(rf"{sentence.pattern}( {sentence.pattern})?", turn.say), turn
+        assert turn.heard == " ".join(turn.heard.split())
+        assert not set("{}[]()|") & set(turn.heard), turn
+
+
+def test_every_action_comes_and_enough_turns_ask_for_none(
+    conversations: list[list[Turn]], catalogue: Catalogue
+) -> None:
+    turns = [turn for conversation in conversations for turn in conversation]
+    commanded = {command["name"] for turn in turns for command in turn.commands}
+    assert commanded == {action.name for action in catalogue}
+    assert sum(not turn.commands for turn in turns) > 0.2 * len(turns)
+    assert sum(len(turn.commands) > 1 for turn in turns) > 0.03 * len(turns)
+
+
+def test_same_seed_writes_the_same(english: Phrasings, catalogue: Catalogue) -> None:
+    def write(seed: int) -> list[list[Turn]]:
+        author = Author(english, catalogue, "Smol", Random(seed))
+        return [author.conversation() for _ in range(30)]
+
+    assert write(3) == write(3) != write(4)
+
+
+def test_answers_about_the_scene_are_true(conversations: list[list[Turn]]) -> None:
+    checked = 0
+    for turn in (turn for turns in conversations for turn in turns):
+        if any(":seen how_many_people:" in family for family in turn.families):
+            number = len(re.findall(r"\bperson\b", turn.scene))
+            words = {0: "nobody", 1: "one person", 2: "two people", 3: "three people"}[min(3, number)]
+            assert words in turn.say, turn
+            checked += 1
+    assert checked > 5
+
+
+def test_thing_on_a_side_is_the_one_that_is_seen_there(conversations: list[list[Turn]]) -> None:
+    checked = 0
+    for turn in (turn for turns in conversations for turn in turns):
+        referred = re.search(r"(?:one|thing) (?:on|to) the (left|right)", turn.heard)
+        if referred and len(turn.commands) == 1 and turn.commands[0]["name"] in ("look_at", "point_at", "approach"):
+            target = turn.commands[0]["arguments"]["target"]
+            assert re.search(rf"\b{target}( \w+)? {referred[1]}\b", turn.scene), turn
+            checked += 1
+    assert checked > 5
