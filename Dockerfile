@@ -1,5 +1,5 @@
 # The stack on ROS's official images (docker.io/library/ros): Jazzy, or Humble and Kilted by ROS_DISTRO.
-# Not built yet: there was no Docker daemon where it was written. Read by hadolint, its paths and keys looked up.
+# Not built yet. Read by hadolint, its paths and keys looked up.
 #
 #   docker build -t smolfusion .                                    # --build-arg ROS_DISTRO=humble
 #   docker run --rm -v smolfusion:/data smolfusion ros2 run smolfusion_ros fetch_models --profile embedded
@@ -44,8 +44,9 @@ RUN if name=$(id -nu "${USER_ID}" 2>/dev/null); then userdel --remove "${name}";
     && useradd --create-home --uid "${USER_ID}" --groups video --shell /bin/bash robot \
     && install -d -o robot -g robot /data
 COPY --from=build /opt/smolfusion /opt/smolfusion
-# Model files; checksums that were verified; conversations (/data/smolfusion_ros/*.sqlite3).
-ENV SMOLFUSION_MODELS=/data/models XDG_CACHE_HOME=/data/cache XDG_DATA_HOME=/data
+# Model files; checksums that were verified, prompts that were evaluated; conversations and an engaged emergency stop
+# (/data/smolfusion_ros/*.sqlite3, *.emergency_stop).
+ENV SMOLFUSION_MODELS=/data/models XDG_CACHE_HOME=/data/cache XDG_DATA_HOME=/data XDG_STATE_HOME=/data
 VOLUME /data
 USER ${USER_ID}
 WORKDIR /home/robot

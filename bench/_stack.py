@@ -80,7 +80,7 @@ def running(video: str, *options: str) -> Iterator[Stack]:
     line += ["--llm-port", str(LLM_PORT), "--vlm-port", str(VLM_PORT), *options]
     log = directory / "stack.log"
     with log.open("wb") as output:
-        variables = {**os.environ, "XDG_DATA_HOME": str(directory)}
+        variables = {**os.environ, "XDG_DATA_HOME": str(directory), "XDG_STATE_HOME": str(directory)}
         runner = subprocess.Popen(line, stdout=output, stderr=subprocess.STDOUT, env=variables, start_new_session=True)
     try:
         yield Stack(runner, log)

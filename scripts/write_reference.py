@@ -132,7 +132,8 @@ def _parameters(node: Node) -> list[ParameterEntry]:
 def ask_nodes() -> list[NodeEntry]:
     """Make every node of the stack and ask it, in a domain of its own."""
     with tempfile.TemporaryDirectory() as directory:
-        os.environ.update(XDG_DATA_HOME=directory, ROS_LOG_DIR=directory, ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
+        os.environ.update(dict.fromkeys(("XDG_DATA_HOME", "XDG_STATE_HOME", "ROS_LOG_DIR"), directory))
+        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
         rclpy.init(args=["--ros-args", "-r", f"__ns:={NAMESPACE}", "--log-level", "fatal"], domain_id=99)
         entries = []
         for name in ("video_source", *NODES):

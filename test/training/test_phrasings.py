@@ -70,6 +70,7 @@ def test_a_new_wording_moves_few_others(tmp_path: Path, catalogue: Catalogue) ->
         ("talk:\n  - {kind: seen, ask: weather, text: hello}\n", "2: talk needs `say`"),
         ("corrections:\n  - {after: fly, text: no, change: same}\n", "2: `after` 'fly' is no action"),
         ("corrections:\n  - {after: any, text: again}\n", "2: `change` is missing"),
+        ("corrections:\n  - {after: any, text: no, change: none}\n", "2: nothing is to be done"),
         ("talk: [\n", ""),
     ],
 )

@@ -24,8 +24,8 @@ LENGTHS, LENGTH_WEIGHTS = (1, 2, 3, 4), (40, 28, 20, 12)
 MOVES = {"request": 40, "wrapped": 14, "joined": 10, "talk": 24, "seen": 12}
 CORRECTION_SHARE = 0.3
 NEWS_SHARE = 0.3
+CALL_SHARE = 0.06
 FAILURES = ("obstacle ahead", "out of reach", "battery low", "gripper empty", "lost balance", "timeout", "")
-ALL_OF_THEM = ("Sure, one after the other.", "Okay, I will do all of that.", "Alright, step by step.")
 _PLACE = re.compile(r"\{(\w+)\}")
 OTHER = {"left": "right", "right": "left", "forward": "backward", "backward": "forward"}
 
@@ -145,7 +145,8 @@ class Author:
         said = self._speaker.say(
             join, scene, {slot: part.heard for slot, part in zip(sorted(slots), parts, strict=True)}
         )
-        say = " ".join(part.say for part in parts) if len(parts) == 2 else self._random.choice(ALL_OF_THEM)
+        several = self._phrasings.words["several"]
+        say = " ".join(part.say for part in parts) if len(parts) == 2 else self._random.choice(several)
         commands = tuple(command for part in parts for command in part.commands)
         return _Asked(said.text, say, commands, (join, *(family for part in parts for family in part.families)))
 
@@ -173,7 +174,7 @@ class Author:
                 continue
             commands = (self._checked(family, {"name": action, "arguments": changed}),) if changed != "none" else ()
             says = family.say or self._phrasings.says[action]
-            say = self._reply(says, commands[0]) if commands else self._random.choice(family.say or ("Alright.",))
+            say = self._reply(says, commands[0]) if commands else self._random.choice(family.say)
             return _Asked(said.text, say, commands, (family,), said.amount)
         return None
 
@@ -227,8 +228,9 @@ class Author:
     def _voiced(self, asked: _Asked) -> str:
         """As a speech recogniser writes it, or as somebody types it."""
         random, text = self._random, asked.heard
-        if random.random() < 0.06:
-            text = f"{random.choice(('hey', 'okay', 'so', 'hello'))} {self._name.lower()}, {text}"
+        calls = self._phrasings.words.get("calls")
+        if calls and random.random() < CALL_SHARE:
+            text = f"{random.choice(calls)} {self._name.lower()}, {text}"
         if random.random() < 0.45:
             return text
         question = text.split()[0] in _QUESTION_WORDS

@@ -164,7 +164,7 @@ class Phrasings:
 
 
 def _split(families: list[Family]) -> list[Family]:
-    """Within each group by the hash of the wording, so that a new family moves no other."""
+    """Within each group by the hash of the wording, so that a new family moves hardly any other."""
     groups: dict[str, list[Family]] = defaultdict(list)
     for each in families:
         groups[f"{each.kind}:{each.group}:{each.bare}"].append(each)
@@ -272,6 +272,8 @@ def _correction(path: Path, catalogue: Catalogue, item: Mapping[str, Any]) -> Fa
         raise TrainingError.at(path, item[LINE], "`change` is missing")
     changes = {key: str(value) for key, value in change.items() if key != LINE}
     template, say = _template(path, item), tuple(item.get("say", ()))
+    if "none" in changes.values() and not say:
+        raise TrainingError.at(path, item[LINE], "nothing is to be done, so it needs `say`")
     return Family("correction", str(after), template, say=say, after=str(after), change=changes)
 
 
