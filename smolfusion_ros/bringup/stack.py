@@ -129,7 +129,7 @@ def plan(profile_name: str, options: Options) -> list[Process]:
     """
     profile = load_profile(profile_name).on_ports(llm=options.llm_port, vlm=options.vlm_port)
     if options.params_file:
-        params_file.check(Path(options.params_file), _known_parameters(profile, options))
+        params_file.check(Path(options.params_file), _known_parameters(profile, options), options.namespace)
     if options.start_backends:
         manifest = load_manifest(manifest_path())
         for role, backend in profile.local_backends.items():

@@ -37,7 +37,7 @@ class Conversations:
         self._held: OrderedDict[str, Conversation] = OrderedDict()
         self._unread: set[str] = set()  # of those held, where memory could not be asked
         self._model_id = ""
-        self._changes = 0  # of what is held, from outside: an answer of memory from before is out of date
+        self._reading: set[str] = set()  # one that is dropped meanwhile leaves it: what was read is out of date
 
     def get(self, session_id: str) -> Conversation | None:
         """A conversation that is held."""
@@ -47,7 +47,7 @@ class Conversations:
         """The session's next turn starts from what memory holds."""
         self._held.pop(session_id, None)
         self._unread.discard(session_id)
-        self._changes += 1
+        self._reading.discard(session_id)
 
     async def recall(self, session_id: str, model_id: str) -> None:
         """Take a session from memory if it is not held, or could not be taken before.
@@ -61,13 +61,16 @@ class Conversations:
         if model_id != self._model_id:
             self._held.clear()
             self._unread.clear()
+            self._reading.clear()
             self._model_id = model_id
-            self._changes += 1
+        if session_id in self._held:
+            self._held.move_to_end(session_id)
         while session_id not in self._held or session_id in self._unread:
-            changes = self._changes
+            self._reading.add(session_id)
             conversation, is_read = await self._read(session_id)
-            if changes != self._changes:
+            if session_id not in self._reading:
                 continue
+            self._reading.discard(session_id)
             self._hold(session_id, conversation)
             self._unread.discard(session_id)
             if not is_read:

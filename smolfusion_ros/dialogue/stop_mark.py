@@ -32,7 +32,9 @@ class StopMark:
         Raises:
             OSError: it cannot be done.
         """
+        changed = {self.path.parent}
         if engaged:
+            changed |= {each.parent for each in self.path.parents if not each.exists()}
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8"):
                 pass
@@ -40,8 +42,9 @@ class StopMark:
             self.path.unlink()
         else:
             return
-        directory = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        for each in changed:
+            directory = os.open(each, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)

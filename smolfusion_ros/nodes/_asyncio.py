@@ -11,16 +11,16 @@ import asyncio
 import concurrent.futures
 import threading
 from collections.abc import Callable, Coroutine
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
-from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.task import Future
 
 from smolfusion_ros.errors import InactiveError, SmolFusionError
 
 SETTLE_S = 0.1
+POLL_S = 0.05
 
 Result = TypeVar("Result")
 
@@ -40,6 +40,12 @@ class IoLoop:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         future.add_done_callback(self._log_failure)
         return future
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start work from the loop itself; what it raises unexpectedly is logged."""
+        task = self._loop.create_task(work)
+        task.add_done_callback(self._log_failure)
+        return task
 
     async def awaitable(self, work: concurrent.futures.Future[Result]) -> Result:
         """For ``await`` in an async ROS callback: the work's result, or its exception.
@@ -67,17 +73,13 @@ class IoLoop:
         finally:
             self._waiting -= 1
 
-    async def from_ros(
-        self, start: Callable[[], Future], timeout_s: float | None, give_up: Callable[[Future], object]
-    ) -> Any:
+    async def from_ros(self, start: Callable[[], Future], give_up: Callable[[Future], object]) -> Any:
         """On the loop: the result of a rclpy future that ``start`` makes in the ROS thread.
 
         Args:
-            timeout_s: None: until it comes, or the awaiting task is cancelled.
-            give_up: called in the ROS thread with the future if it does not come in time.
+            give_up: called in the ROS thread with the future if the awaiting task is cancelled.
 
         Raises:
-            asyncio.TimeoutError: it did not come in time.
             Exception: what the future holds.
         """
         arrived: asyncio.Future[Any] = self._loop.create_future()
@@ -93,15 +95,23 @@ class IoLoop:
 
         begun: list[Future] = []
 
+        def fail(error: Exception) -> None:
+            if not arrived.done():
+                arrived.set_exception(error)
+
         def begin() -> None:
-            begun.append(start())
+            try:
+                begun.append(start())
+            except Exception as error:  # of whoever awaits; it must not end the node
+                self.call_soon(fail, error)
+                return
             begun[0].add_done_callback(lambda done: self.call_soon(hand_over, done))
 
         executor = self._node.executor
         executor.create_task(begin)
         try:
-            return await asyncio.wait_for(arrived, timeout_s)
-        except (asyncio.TimeoutError, asyncio.CancelledError):
+            return await arrived
+        except asyncio.CancelledError:
             executor.create_task(lambda: [give_up(future) for future in begun])
             raise
 
@@ -109,32 +119,32 @@ class IoLoop:
         """Run a plain function on the loop, from any thread."""
         self._loop.call_soon_threadsafe(function, *args)
 
-    def close(self, timeout_s: float = 2.0) -> None:
-        """In the ROS thread: cancel what runs, end the thread, and let the callbacks that wait answer."""
+    def spin_until(self, done: Callable[[], bool], timeout_s: float) -> None:
+        """In the ROS thread, at the end of the node: go on hearing until something is done, or the time is over."""
         end_s = monotonic() + timeout_s
-        asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop)
+        while not done() and monotonic() < end_s:
+            if self._node.executor is None:
+                sleep(POLL_S)
+            else:
+                self._node.executor.spin_once(timeout_sec=POLL_S)
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """In the ROS thread: cancel what runs, let the callbacks that wait for it answer, and end the thread."""
+        cancelled = asyncio.run_coroutine_threadsafe(self._cancel_all(), self._loop)
+        self.spin_until(lambda: cancelled.done() and not self._waiting, timeout_s)
+        self.spin_until(lambda: False, SETTLE_S)  # an action's result takes further rounds
+        self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout_s)
         if not self._thread.is_alive():
             self._loop.close()
-        if self._waiting and self._node.executor is not None:
-            self._let_answer(self._node.executor, end_s)
 
-    def _let_answer(self, executor: Executor, end_s: float) -> None:
-        """Spin until nobody waits any more, and a little longer: an action's result takes further rounds."""
-        idle_s = monotonic()
-        while monotonic() < min(end_s, idle_s + SETTLE_S):
-            executor.spin_once(timeout_sec=SETTLE_S)
-            if self._waiting:
-                idle_s = monotonic()
-
-    async def _wind_up(self) -> None:
+    async def _cancel_all(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.wait(others, timeout=1.0) if others else None
-        self._loop.stop()
 
-    def _log_failure(self, done: concurrent.futures.Future[Any]) -> None:
+    def _log_failure(self, done: concurrent.futures.Future[Any] | asyncio.Task[Any]) -> None:
         if done.cancelled() or (error := done.exception()) is None:
             return
         logger, text = self._node.get_logger(), f"{type(error).__name__}: {error}"

@@ -96,7 +96,7 @@ class Backend:
             self._logger.info(f"{self._what} is up")
             if self._since_up is not None:
                 self._since_up.cancel()
-            self._since_up = asyncio.get_running_loop().create_task(self._on_up())
+            self._since_up = self._io.start(self._on_up())
         else:
             reason = f": {self.client.guard.reason}" if self.client.guard.reason else ""
             self._logger.warning(f"{self._what} is {state.value}{reason}")

@@ -64,8 +64,9 @@ class EmergencyStop:
         self._pressed_s = -float("inf")
         self._mark = StopMark(mark)
         self._marking = asyncio.Lock()
+        self._marked: bool | None = self._mark.is_set()  # None: not known
         self._engaged = node.create_publisher(Bool, "emergency_stop_engaged", _qos.LATCHED)
-        policy.emergency_stop = self._mark.is_set()
+        policy.emergency_stop = self._marked
         self._tell()
         if policy.emergency_stop:
             self._logger.warning(f"emergency stop is still engaged ({mark}): {_UNTIL}")
@@ -82,6 +83,12 @@ class EmergencyStop:
             )
         node.create_service(Trigger, "reset_emergency_stop", self._on_reset, callback_group=callback_group)
         diagnostics.add("emergency stop", self._status)
+
+    def close(self) -> None:
+        """When the I/O loop has ended: what it could not write any more."""
+        trouble = self._write()
+        if trouble:
+            self._logger.error(f"emergency stop would not outlive this process: {trouble}")
 
     def _on_press(self, message: Bool) -> None:
         if message.data:
@@ -103,7 +110,10 @@ class EmergencyStop:
             self._logger.error(f"emergency stop would not outlive this process: {trouble}")
 
     async def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success, response.message = await self._io.awaitable(self._io.submit(self._release()))
+        try:
+            response.success, response.message = await self._io.awaitable(self._io.submit(self._release()))
+        except Exception as error:  # it must not end the node
+            response.message = f"{type(error).__name__}: {error}"
         return response
 
     async def _release(self) -> tuple[bool, str]:
@@ -119,10 +129,18 @@ class EmergencyStop:
     async def _keep(self) -> str:
         """Bring the file into the stop's present state; what went wrong, if anything did."""
         async with self._marking:
-            try:
-                await asyncio.to_thread(self._mark.write, self._policy.emergency_stop)
-            except OSError as error:
-                return str(error)
+            return await asyncio.to_thread(self._write)
+
+    def _write(self) -> str:
+        engaged = self._policy.emergency_stop
+        if engaged is self._marked:
+            return ""
+        self._marked = None
+        try:
+            self._mark.write(engaged)
+        except OSError as error:
+            return str(error)
+        self._marked = engaged
         return ""
 
     def _tell(self) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from rclpy.node import Node
 
+from smolfusion_ros.errors import ConfigurationError
+
 
 def data_file(node: Node, ending: str) -> Path:
     """What people would miss: ``$XDG_DATA_HOME/smolfusion_ros/<namespace>.<ending>``."""
@@ -22,6 +24,11 @@ def state_file(node: Node, ending: str) -> Path:
 
 
 def _file(variable: str, below_home: str, node: Node, ending: str) -> Path:
-    base = os.environ.get(variable) or Path.home() / below_home
+    base = Path(os.environ.get(variable, ""))
+    if not base.is_absolute():  # as the specification wants it
+        try:
+            base = Path.home() / below_home
+        except RuntimeError as error:
+            raise ConfigurationError(f"this user has no home directory: set {variable}") from error
     name = node.get_namespace().strip("/").replace("/", ".") or node.get_name()
-    return Path(base) / "smolfusion_ros" / f"{name}.{ending}"
+    return base / "smolfusion_ros" / f"{name}.{ending}"

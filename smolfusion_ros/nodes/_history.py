@@ -20,6 +20,8 @@ from smolfusion_ros.srv import GetHistory
 # that is lost, so the question is asked again after so many seconds, and once more.
 INTERVALS_S = (0.25, 0.25, 0.5, 1.0)
 DISCOVERY_POLL_S = 0.05
+# So long nobody waits the whole time again for a memory that did not answer.
+SILENT_S = 10.0
 
 
 class History:
@@ -28,19 +30,19 @@ class History:
     def __init__(self, node: Node, io: IoLoop, callback_group: CallbackGroup) -> None:
         self._io = io
         self._client = node.create_client(GetHistory, "get_history", callback_group=callback_group)
-        self._is_silent = False
+        self._silent_until_s = 0.0
 
     async def of(self, session_id: str, layout: PromptLayout) -> Sequence[RememberedTurn]:
         """On the I/O loop: the turns that belong into the prompt, oldest first.
 
-        Where memory did not answer before, it is given less time.
+        Where memory did not answer just now, it is given less time.
 
         Raises:
             MemoryStoreError: memory did not answer in time, or cannot read its file.
         """
         answer = await self._ask(GetHistory.Request(session_id=session_id))
-        self._is_silent = answer is None
         if answer is None:
+            self._silent_until_s = monotonic() + SILENT_S
             raise MemoryStoreError("memory does not answer")
         if not (answer.success or answer.unknown_session):
             raise MemoryStoreError(answer.message)
@@ -48,10 +50,11 @@ class History:
 
     async def _ask(self, request: GetHistory.Request) -> GetHistory.Response | None:
         """The first answer to any of a few requests, as one may be lost and another only be slow."""
-        intervals_s = INTERVALS_S[:1] if self._is_silent else INTERVALS_S
+        is_silent = monotonic() < self._silent_until_s
+        intervals_s = INTERVALS_S[:1] if is_silent else INTERVALS_S
         end_s = monotonic() + sum(intervals_s)
         while not self._client.service_is_ready():
-            if self._is_silent or monotonic() > end_s:
+            if is_silent or monotonic() > end_s:
                 return None
             await asyncio.sleep(DISCOVERY_POLL_S)
         asked: set[asyncio.Task[GetHistory.Response]] = set()
@@ -67,6 +70,4 @@ class History:
                 each.cancel()
 
     async def _once(self, request: GetHistory.Request) -> GetHistory.Response:
-        return await self._io.from_ros(
-            lambda: self._client.call_async(request), None, self._client.remove_pending_request
-        )
+        return await self._io.from_ros(lambda: self._client.call_async(request), self._client.remove_pending_request)

@@ -76,11 +76,11 @@ def _spin(node: Node, executor: Executor) -> None:
 
     listener = threading.Thread(target=listen, name="signals", daemon=True)
     listener.start()
-    # Python runs a handler when the main thread is back from waiting in rcl; the file descriptor hears at once.
-    signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
-    for number in _SIGNALS:
-        signal.signal(number, lambda *_: stop.set())
     try:
+        # Python runs a handler when the main thread is back from waiting in rcl; the file descriptor hears at once.
+        signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
+        for number in _SIGNALS:
+            signal.signal(number, lambda *_: stop.set())
         while not stop.is_set():
             executor.spin_once()
     finally:

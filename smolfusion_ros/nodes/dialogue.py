@@ -46,7 +46,7 @@ from smolfusion_ros.srv import Chat
 
 WARM_UP_RETRY_S = 1.0
 # How long the end of the process waits for running turns to end.
-END_TURNS_S = 3.0
+END_TURNS_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class DialogueNode(ManagedNode):
         )
 
     def activate(self) -> None:
-        self._engine.activate()
+        self._io.call_soon(self._engine.activate)  # after a deactivation that is still under way
         self._backend.begin()
 
     def deactivate(self) -> None:
@@ -160,8 +160,9 @@ class DialogueNode(ManagedNode):
         self._backend = self._engine = None
 
     def close(self) -> None:
-        concurrent.futures.wait([self._ending], END_TURNS_S)
+        self._io.spin_until(self._ending.done, END_TURNS_S)
         self._io.close()
+        self._emergency_stop.close()
         self._converse.destroy()
 
     def _reconfigure(self, config: DialogueConfig) -> None:

@@ -25,13 +25,20 @@ def test_file_that_is_not_there_is_told() -> None:
         ("a: [", "cannot be read"),
         ("- 1", "expected a mapping"),
         ("/**/memory: {ros__parameters: 5}", "ros__parameters of /\\*\\*/memory is 5, no mapping"),
-        ("/**/memory: {ros__parameters: {max_turn: 5}}", "memory has no parameter 'max_turn'; is max_turns meant?"),
+        ("/**/memory: {ros__parameters: {max_turn: 5}}", "memory has no parameter 'max_turn'; is max_turns meant"),
         ("/**: {ros__parameters: {colour: red}}", r"\*\* has no parameter 'colour'$"),
-        ("/robot/dialogue: {ros__parameters: {deadline_s: soon}}", "'soon'; it takes a number with a decimal point"),
+        (
+            "/smolfusion/dialogue: {ros__parameters: {deadline_s: soon}}",
+            "'soon'; it takes a number with a decimal point",
+        ),
         ("/**/dialogue: {ros__parameters: {deadline_s: 5}}", "5; it takes a number with a decimal point"),
         ("/**/dialogue: {ros__parameters: {max_waiting: 2.5}}", "2.5; it takes a whole number"),
         ("/**/dialogue: {ros__parameters: {autostart: 1}}", "1; it takes true or false"),
         ("/**/perception: {ros__parameters: {face_model: 7}}", "7; it takes text, in quotes"),
+        ("/*/memory: {ros__parameters: {max_turns: many}}", "'many'; it takes a whole number"),
+        ("memory: {ros__parameters: {max_turns: 5}}", "/memory is no node under /smolfusion; write"),
+        ("/smolfusio/memory: {ros__parameters: {max_turns: 5}}", "/smolfusio/memory is no node under /smolfusion"),
+        ("ros__parameters: {max_turns: 5}", "is no node under /smolfusion"),
     ],
 )
 def test_file_that_ros_would_not_take_as_it_was_meant_is_refused_with_its_name(
@@ -54,7 +61,8 @@ def test_file_that_ros_would_not_take_as_it_was_meant_is_refused_with_its_name(
         "/**: {ros__parameters: {llm_url: 'http://10.0.0.2:8080'}}",
         "/**/motion_gate: {ros__parameters: {min_changed_fraction: 1e-3}}",
         "/**/motion_gate: {ros__parameters: {qos_overrides: {/image: {subscription: {reliability: reliable}}}}}",
-        "/navigation/planner: {ros__parameters: {colour: red, speed: 1}}",
+        "{/**/memory: {ros__parameters: {max_turns: 5}}, /navigation/monitor: {ros__parameters: {rate: 5}}}",
+        "{/**/memory: {ros__parameters: {max_turns: 5}}, /navigation/*: {ros__parameters: {colour: red}}}",
     ],
 )
 def test_file_that_ros_takes_is_taken(tmp_path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from dialogue_bench import Bench, rest, run
+from scripted_model import eventually
 
 from smolfusion_ros.errors import MemoryStoreError
 
@@ -87,5 +88,41 @@ def test_session_that_is_cleared_while_memory_answers_starts_empty():
         await bench.turn("hello")
         assert asked == 2
         assert "a secret" not in bench.prompt_text(0)
+
+    run(scenario())
+
+
+def test_session_that_waits_for_the_backend_is_not_dropped_for_newer_ones():
+    async def scenario() -> None:
+        bench = Bench(max_sessions=2, max_waiting=8)
+        await bench.turn("first", session="old")
+        await bench.turn("second", session="other")
+        holding = asyncio.Event()
+        bench.model.answers("Hello ", holding)
+        speaking = bench.start("speaking", session="other")
+        await eventually(lambda: bench.listener.said("speaking") == "Hello ")
+        waiting = bench.start("waiting", "third", "old")
+        newcomer = bench.start("newcomer", "hello", "new")
+        await asyncio.sleep(0.05)
+        holding.set()
+        await asyncio.gather(speaking, waiting, newcomer)
+        assert bench.asked_memory.count("old") == 1
+
+    run(scenario())
+
+
+def test_clearing_one_session_does_not_make_another_be_asked_for_again():
+    async def scenario() -> None:
+        asked: list[str] = []
+        bench = Bench()
+
+        async def clearing(session_id: str) -> Sequence[tuple[str, str, str]]:
+            asked.append(session_id)
+            bench.engine.forget("another")
+            return ()
+
+        bench = Bench(remembered=clearing)
+        await bench.turn("hello")
+        assert asked == ["s"]
 
     run(scenario())

@@ -10,7 +10,9 @@ import pytest
 from action_msgs.msg import GoalStatus
 from action_msgs.srv import CancelGoal
 from smolfusion_ros.action import Converse
+from smolfusion_ros.msg import ActionStatus
 
+from smolfusion_ros.nodes import _qos
 from system.probe import Heard, until, wait
 from system.stack import Stack, running
 
@@ -98,10 +100,14 @@ def test_reply_pieces_are_in_order_and_add_up(stack: Stack) -> None:
 
 
 def test_turn_under_way_when_the_node_is_told_to_end_is_answered_and_remembered(stack: Stack) -> None:
+    statuses = stack.probe.publisher(ActionStatus, "action_status", _qos.COMMAND)
     goal, partial = _begin(stack, STORY, "ended")
     ending = goal.get_result_async()
+    # What goes on arriving meanwhile must not disturb the end.
+    chatter = stack.probe.node.create_timer(0.005, lambda: statuses.publish(ActionStatus(command_id="x", state=2)))
     begun = time.perf_counter()
     stack.terminate("dialogue")
+    chatter.destroy()
     print(f"SIGTERM to the end of the process: {time.perf_counter() - begun:.2f} s")
     ended = wait(ending, 5.0, "converse")
     assert (ended.status, ended.result.message) == (GoalStatus.STATUS_ABORTED, "interrupted")
