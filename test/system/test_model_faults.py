@@ -27,13 +27,6 @@ TURN = '{"name": "turn", "arguments": {"direction": "left", "angle": '
 
 
 @pytest.fixture(scope="module")
-def model() -> Iterator[ScriptedModel]:
-    scripted = ScriptedModel()
-    yield scripted
-    scripted.close()
-
-
-@pytest.fixture(scope="module")
 def stack(tmp_path_factory, model: ScriptedModel) -> Iterator[Stack]:
     with running(tmp_path_factory.mktemp("faults"), "dialogue", "memory", llm_port=model.port) as started:
         until(lambda: "]: ready\n" in started.workplace.log("dialogue").read_text(), "a warm dialogue")

@@ -28,13 +28,6 @@ PARAMETERS = f"""/**:
 
 
 @pytest.fixture(scope="module")
-def model() -> Iterator[ScriptedModel]:
-    scripted = ScriptedModel()
-    yield scripted
-    scripted.close()
-
-
-@pytest.fixture(scope="module")
 def stack(tmp_path_factory, model: ScriptedModel) -> Iterator[Stack]:
     directory: Path = tmp_path_factory.mktemp("sim_time")
     file = directory / "parameters.yaml"

@@ -4,7 +4,6 @@ from random import Random
 
 import pytest
 
-from smolfusion_ros.bringup.paths import share_directory
 from smolfusion_ros.dialogue.actions import Catalogue
 from training.data import amounts
 
@@ -26,8 +25,8 @@ def test_numbers_in_words(number: int, words: str) -> None:
     assert amounts.number_words(number) == words
 
 
-def test_every_amount_is_one_that_the_robot_can_do() -> None:
-    catalogue, random = Catalogue.load(share_directory() / "config" / "actions.yaml"), Random(0)
+def test_every_amount_is_one_that_the_robot_can_do(catalogue: Catalogue) -> None:
+    random = Random(0)
     seen = set()
     for _ in range(3000):
         for name, made in (("turn", amounts.angle(random)), ("walk", amounts.distance(random))):

@@ -1,29 +1,16 @@
 """Generated conversations: valid, varied, true to the scene, and the same for the same seed."""
 
 import re
-from pathlib import Path
 from random import Random
 
 import pytest
 
-from smolfusion_ros.bringup.paths import share_directory
 from smolfusion_ros.dialogue.actions import Catalogue
 from smolfusion_ros.dialogue.grammar import MAX_SENTENCE_CHARACTERS
 from training.data.conversations import Author, Turn
 from training.data.phrasings import Phrasings
 
-ROOT = Path(__file__).parents[2] / "training" / "phrasings"
 NUMBER = 3000
-
-
-@pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
-    return Catalogue.load(share_directory() / "config" / "actions.yaml")
-
-
-@pytest.fixture(scope="module")
-def english(catalogue: Catalogue) -> Phrasings:
-    return Phrasings.load(ROOT / "en", catalogue)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["train", "test"])

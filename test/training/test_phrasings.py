@@ -4,23 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from smolfusion_ros.bringup.paths import share_directory
 from smolfusion_ros.dialogue.actions import Catalogue
 from training.data.phrasings import Phrasings
 from training.errors import TrainingError
 
-ROOT = Path(__file__).parents[2] / "training" / "phrasings"
 FAMILIES_OF_AN_ACTION = 20
-
-
-@pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
-    return Catalogue.load(share_directory() / "config" / "actions.yaml")
-
-
-@pytest.fixture(scope="module")
-def english(catalogue: Catalogue) -> Phrasings:
-    return Phrasings.load(ROOT / "en", catalogue)
 
 
 def test_every_action_is_asked_for_in_many_ways(english: Phrasings, catalogue: Catalogue) -> None:

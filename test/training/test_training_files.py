@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from smolfusion_ros.bringup.paths import share_directory
 from smolfusion_ros.dialogue.actions import Catalogue
 from training.data import files
 from training.data.conversations import Turn
@@ -13,11 +12,6 @@ from training.errors import TrainingError
 
 WAVE = {"name": "wave", "arguments": {"hand": "left"}}
 TURN = Turn("10:00:00 nobody", "wave", "Waving.", (WAVE,), ("wave:wave:1",))
-
-
-@pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
-    return Catalogue.load(share_directory() / "config" / "actions.yaml")
 
 
 def test_what_is_written_is_read(tmp_path: Path, catalogue: Catalogue) -> None:
