@@ -1,4 +1,4 @@
-"""What the stack costs while a still camera sends 30 frames a second and nobody talks: python bench/idle.py.
+"""What the stack costs while a still camera sends 30 frames a second and nobody talks: python -m bench.idle.
 
 CPU in percent of one core, from the processes' own CPU time over the measured seconds; memory as proportional set size.
 """
@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 import time
 
-from _stack import running, wait_for_log
 from rich.console import Console
 from rich.table import Table
+
+from bench._stack import running, wait_for_log
 
 MIB = 1024 * 1024
 

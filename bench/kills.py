@@ -1,4 +1,4 @@
-"""How soon each process is back after SIGKILL: python bench/kills.py --rounds 5.
+"""How soon each process is back after SIGKILL: python -m bench.kills --rounds 5.
 
 A rendered visitor comes and goes, and talks all the time; every process of the stack is killed in the middle of an
 answer, one after the other, as the kernel does when memory runs out. The runner starts it again.

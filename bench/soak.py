@@ -1,8 +1,8 @@
-"""The stack over a long time: python bench/soak.py --minutes 30.
+"""The stack over a long time: python -m bench.soak --minutes 45 --settle 15.
 
 A rendered visitor comes and goes at 30 frames a second and says something every ten seconds, in turn in three
-conversations. What each process holds is sampled throughout; the table tells its growth from the end of the settling
-time (three minutes: caches fill, the history reaches its bound) to the end.
+conversations. What each process holds is sampled throughout; the table tells its growth from the first three minutes
+after the settling time (caches fill, the history of every conversation reaches its bound) to the last three.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import itertools
 import json
 import time
 from pathlib import Path
-from statistics import median
+from statistics import fmean
 from typing import Any
 
-from _stack import NAMESPACE, Holding, running, wait_for_log
 from rclpy.node import Node
 from rich.console import Console
 from rich.table import Table
 from smolfusion_ros.msg import ActionCommand, Scene, Turn, Utterance
 
+from bench._stack import NAMESPACE, Holding, running, wait_for_log
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._spinning import spinning
 
@@ -35,8 +35,8 @@ PHRASES = (
     "nod please",
 )
 SAMPLE_S = 5.0
-# Samples whose median is one end of the growth: single ones swing with what is in flight.
-ENDS = 6
+# Samples whose mean is one end of the growth, three minutes of them: single ones swing with the frames in flight.
+ENDS = 36
 
 
 class Talker(Node):
@@ -66,8 +66,8 @@ class Talker(Node):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--settle", type=float, default=3.0, help="minutes before growth is counted")
+    parser.add_argument("--minutes", type=float, default=45.0)
+    parser.add_argument("--settle", type=float, default=15.0, help="minutes before growth is counted")
     parser.add_argument("--every", type=float, default=10.0, help="seconds between utterances")
     parser.add_argument("--json", type=Path, help="write all samples to this file")
     arguments = parser.parse_args()
@@ -100,7 +100,7 @@ def _report(samples: list[tuple[float, dict[str, Holding]]], talker: Talker, min
         held = [each[name] for _, each in samples if name in each]
         row = []
         for kind in ("pss", "uss"):
-            first, last = (median(getattr(each, kind) for each in part) for part in (held[:ENDS], held[-ENDS:]))
+            first, last = (fmean(getattr(each, kind) for each in part) for part in (held[:ENDS], held[-ENDS:]))
             row += [f"{first / MIB:.1f} → {last / MIB:.1f}", f"{100 * (last / first - 1):+.2f}"]
         for kind in ("threads", "files"):
             counts = [getattr(each, kind) for each in held]

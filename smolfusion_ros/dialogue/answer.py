@@ -12,6 +12,7 @@ from smolfusion_ros.dialogue.actions import Command
 from smolfusion_ros.dialogue.conversation import Conversation, PastTurn
 from smolfusion_ros.dialogue.grammar import ANSWER_OPENING, answer_grammar, answer_schema
 from smolfusion_ros.dialogue.model import Chunk, LanguageModel, Timings
+from smolfusion_ros.dialogue.pins import ANY_SLOT
 from smolfusion_ros.dialogue.prompt import TURN_END, Piece, PromptLayout
 from smolfusion_ros.dialogue.reply_stream import ReplyStream, Update
 from smolfusion_ros.errors import BackendError
@@ -31,6 +32,7 @@ class Answer:
     scene: str
     heard: str
     reply: ReplyStream
+    slot: int = ANY_SLOT
     prompt_ids: tuple[int, ...] = ()
     turn_ids: tuple[int, ...] = ()
     written_ids: list[int] = field(default_factory=list)
@@ -64,8 +66,8 @@ class AnswerWriter:
         taken = len(await self._prefix_ids()) + MAX_TURN_TOKENS + self._max_answer_tokens
         return max(1, context_tokens - taken)
 
-    async def begin(self, conversation: Conversation, scene: str, heard: str) -> Answer:
-        """Render the prompt of the next turn.
+    async def begin(self, conversation: Conversation, scene: str, heard: str, slot: int = ANY_SLOT) -> Answer:
+        """Render the prompt of the next turn, for a slot of the server.
 
         Raises:
             BackendError: the server cannot be reached or asked.
@@ -75,7 +77,21 @@ class AnswerWriter:
         await self._restore()
         turn_ids = await self._ids(self._layout.turn(scene, heard))
         prompt_ids = (*await self._prefix_ids(), *conversation.token_ids, *turn_ids)
-        return Answer(scene, heard, ReplyStream(ANSWER_OPENING), prompt_ids, turn_ids)
+        return Answer(scene, heard, ReplyStream(ANSWER_OPENING), slot, prompt_ids, turn_ids)
+
+    async def ahead(self, conversation: Conversation, scene: str) -> tuple[int, ...] | None:
+        """The next turn's prompt as far as it is known before anybody speaks; None where the server takes no ids."""
+        if not (await self._model.capabilities()).native:
+            return None
+        opening = await self._ids(self._layout.turn_opening(scene))
+        return (*await self._prefix_ids(), *conversation.token_ids, *opening)
+
+    async def evaluate(self, ids: Sequence[int], slot: int = ANY_SLOT) -> Timings | None:
+        """Have the server evaluate a prompt into a slot's cache; what it tells of that."""
+        timings = None
+        async for chunk in self._model.complete(ids, grammar="", max_tokens=0, slot=slot):
+            timings = chunk.timings or timings
+        return timings
 
     async def write(self, answer: Answer, conversation: Conversation) -> AsyncGenerator[Update, None]:
         """Let the model write; closing the iterator ends the generation in the backend.
@@ -121,19 +137,23 @@ class AnswerWriter:
         pieces = [*self._layout.turn(scene, heard), *_tail(answer_text)]
         return PastTurn(scene, heard, answer_text, await self._ids(pieces))
 
-    async def warm_up(self) -> None:
-        """Have the server evaluate the constant part of the prompt, so that the first turn need not."""
+    async def warm_up(self, slot: int = ANY_SLOT) -> tuple[int, ...]:
+        """Have a slot of the server evaluate the constant part of the prompt, so that the first turn need not.
+
+        Returns:
+            its ids; none where the server takes no ids.
+        """
         if not (await self._model.capabilities()).native:
             async for _ in self._model.chat(self._layout.messages((), "", ""), max_tokens=1):
                 pass
-            return
+            return ()
         await self._restore()
-        prefix, evaluated = await self._prefix_ids(), 0
-        async for chunk in self._model.complete(prefix, grammar="", max_tokens=1):
-            evaluated = chunk.timings.evaluated_tokens if chunk.timings else evaluated
-        if evaluated > SAVED_FROM_TOKENS:
+        prefix = await self._prefix_ids()
+        timings = await self.evaluate(prefix, slot)
+        if timings is not None and timings.evaluated_tokens > SAVED_FROM_TOKENS:
             with suppress(BackendError):
                 await self._model.save(await self._saved_name())
+        return prefix
 
     async def _restore(self) -> None:
         """Give a server that has started anew the constant part of the prompt as one before it had evaluated it."""
@@ -163,7 +183,9 @@ class AnswerWriter:
 
     def _chunks(self, answer: Answer, conversation: Conversation) -> AsyncIterator[Chunk]:
         if answer.prompt_ids:
-            return self._model.complete(answer.prompt_ids, grammar=self._grammar, max_tokens=self._max_answer_tokens)
+            return self._model.complete(
+                answer.prompt_ids, grammar=self._grammar, max_tokens=self._max_answer_tokens, slot=answer.slot
+            )
         history = [(turn.scene, turn.heard, turn.answer) for turn in conversation.turns]
         messages = self._layout.messages(history, answer.scene, answer.heard)
         return self._model.chat(messages, schema=self._schema, max_tokens=self._max_answer_tokens)

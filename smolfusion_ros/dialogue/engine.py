@@ -11,13 +11,16 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from time import monotonic
 
 from smolfusion_ros.dialogue.actions import STATES, STOP, Catalogue, Command
 from smolfusion_ros.dialogue.answer import AnswerWriter
 from smolfusion_ros.dialogue.draft import CommandStage, Draft
-from smolfusion_ros.dialogue.model import LanguageModel
+from smolfusion_ros.dialogue.model import LanguageModel, Timings
 from smolfusion_ros.dialogue.outcomes import Outcomes
+from smolfusion_ros.dialogue.pins import Pins
 from smolfusion_ros.dialogue.policy import CommandPolicy, Situation
+from smolfusion_ros.dialogue.prefill import Ahead, Budget, Prefill
 from smolfusion_ros.dialogue.prompt import PromptLayout, context_line
 from smolfusion_ros.dialogue.recall import Conversations, RememberedTurn
 from smolfusion_ros.dialogue.reflexes import Reflexes
@@ -62,6 +65,7 @@ class DialogueEngine:
 
     Attributes:
         active: takes turns; while it does not, the stop reflex and the emergency stop work all the same.
+        prefill: evaluates the next prompt while nobody speaks; to be run, and woken when the scene changes.
     """
 
     def __init__(
@@ -77,7 +81,7 @@ class DialogueEngine:
         default_session: str = "default",
     ) -> None:
         self.policy = policy
-        self.limits = limits or Limits()
+        self._limits = limits or Limits()
         self.active = True
         self._model = model
         self._layout = layout
@@ -91,6 +95,19 @@ class DialogueEngine:
         self._backend = asyncio.Semaphore(self.limits.concurrency)
         self._drafts: dict[str, Draft] = {}  # all turns that are not finished, by id
         self._running: dict[str, Draft] = {}  # the one turn of each session that is under way
+        self._newest_session = self._default_session
+        self._pins = Pins()
+        self.prefill = Prefill(self._ahead, self._evaluate, Budget(self.limits.prefill_tokens_per_minute, monotonic))
+
+    @property
+    def limits(self) -> Limits:
+        """Bounds; those of what is held already stay."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._limits = limits
+        self.prefill.budget = Budget(limits.prefill_tokens_per_minute, monotonic)
 
     async def turn(
         self, heard: str, session_id: str, listener: TurnListener, *, turn_id: str | None = None
@@ -115,6 +132,7 @@ class DialogueEngine:
         if len(self._drafts) >= self.limits.max_waiting + self.limits.concurrency:
             raise BusyError(f"{len(self._drafts)} turns are waiting for the language model")
         self._drafts[draft.id] = draft
+        self._newest_session = session
         try:
             try:
                 while (previous := self._running.get(session)) is not None:
@@ -135,6 +153,7 @@ class DialogueEngine:
             if self._running.get(session) is draft:
                 del self._running[session]
             draft.finished.set()
+            self.prefill.wake()
 
     def _reflex(
         self, command: Command, utterance: str, session_id: str, turn_id: str | None, listener: TurnListener
@@ -162,7 +181,9 @@ class DialogueEngine:
         """
         if not self._drafts:
             async with self._backend:
-                await self._writer.warm_up()
+                self.prefill.begin_anew()
+                slot = self._pins.of(self._newest_session, await self._slots())
+                self.prefill.holds(slot, await self._writer.warm_up(slot))
 
     def interrupt(self, *, turn_id: str | None = None) -> None:
         """End one turn, or all."""
@@ -174,10 +195,13 @@ class DialogueEngine:
         """Drop a session and what became of its commands; its next turn starts from what memory holds."""
         self._conversations.drop(session_id)
         self._outcomes.forget(session_id)
+        self._pins.forget(session_id)
+        self.prefill.wake()
 
     def activate(self) -> None:
         """Take turns (again)."""
         self.active = True
+        self.prefill.wake()
 
     async def deactivate(self) -> None:
         """Take no more turns, interrupt those under way and wait for their end, at most ``DEACTIVATE_S``."""
@@ -200,7 +224,9 @@ class DialogueEngine:
         if state not in STATES:
             raise CommandError(f"state {state!r} of command {command_id!r} is not one of {', '.join(STATES)}")
         self.policy.on_status(command_id, state)
-        return self._outcomes.on_status(command_id, state, detail)
+        known = self._outcomes.on_status(command_id, state, detail)
+        self.prefill.wake()
+        return known
 
     def set_emergency_stop(self, engaged: bool) -> IssuedCommand | None:
         """Engage or release the emergency stop; engaging, also again, ends all turns and gives the stop command."""
@@ -220,24 +246,44 @@ class DialogueEngine:
             conversation = await self._conversations.of(draft.session_id, await self._model_id())
             scene, news = self._scene(), self._outcomes.news(draft.session_id)
             draft.scene = replace(scene, line=context_line(scene.line, news))
-            draft.answer = await self._writer.begin(conversation, draft.scene.line, draft.heard)
-            draft.mark("prompt")
-            try:
-                async with aclosing(self._writer.write(draft.answer, conversation)) as updates:
-                    async for update in updates:
-                        draft.speak(update.say)
-                        for written in update.commands:
-                            draft.command(written, self._scene().situation)
-            finally:
-                if draft.answer.reply.say:  # the turn joins the history, and the news with it
-                    self._outcomes.told(draft.session_id, news)
-                draft.mark("generation")
+            with self._pins.taken(draft.session_id, await self._slots()) as slot:
+                draft.answer = await self._writer.begin(conversation, draft.scene.line, draft.heard, slot)
+                draft.mark("prompt")
+                try:
+                    async with aclosing(self._writer.write(draft.answer, conversation)) as updates:
+                        async for update in updates:
+                            draft.speak(update.say)
+                            for written in update.commands:
+                                draft.command(written, self._scene().situation)
+                finally:
+                    if draft.answer.reply.say:  # the turn joins the history, and the news with it
+                        self._outcomes.told(draft.session_id, news)
+                    draft.mark("generation")
             if not draft.answer.reply.complete:
                 draft.error = "the answer was cut off"
+
+    async def _ahead(self) -> Ahead | None:
+        """What is known of the next prompt, most likely the newest session's; None while it is of no use."""
+        if self._drafts or not self.active:
+            return None
+        session = self._newest_session
+        conversation = await self._conversations.of(session, await self._model_id())
+        line = context_line(self._scene().line, self._outcomes.news(session))
+        ids = await self._writer.ahead(conversation, line)
+        return None if ids is None else Ahead(ids, self._pins.of(session, await self._slots()))
+
+    async def _evaluate(self, ahead: Ahead) -> Timings | None:
+        """A chunk of the next prompt; None where a turn came first."""
+        if self._drafts or self._backend.locked():
+            return None
+        async with self._backend:
+            return await self._writer.evaluate(ahead.ids, ahead.slot)
 
     async def _remember(self, draft: Draft) -> None:
         """Put the turn into the prompt's history, then prune: the person has the answer already."""
         conversation = self._conversations.get(draft.session_id)
+        if draft.answer is not None:
+            self.prefill.holds(draft.answer.slot, (*draft.answer.prompt_ids, *draft.answer.written_ids))
         if draft.answer is None or conversation is None or not draft.answer.reply.say:
             return
         try:
@@ -253,6 +299,9 @@ class DialogueEngine:
 
     async def _model_id(self) -> str:
         return (await self._model.capabilities()).model_id
+
+    async def _slots(self) -> int:
+        return (await self._model.capabilities()).slots
 
 
 def _stop_command(catalogue: Catalogue) -> Command:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,10 @@ class Persona:
     text: str
     canned_unavailable: str
     examples: tuple[Example, ...] = ()
+
+    def without_examples(self) -> Persona:
+        """The same robot, for a model that was taught what an answer looks like."""
+        return replace(self, examples=())
 
     @classmethod
     def load(cls, path: Path, catalogue: Catalogue) -> Persona:

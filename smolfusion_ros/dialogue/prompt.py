@@ -75,7 +75,7 @@ class PromptLayout:
             raise ConfigurationError(f"chat format {chat_format!r} is not one of {', '.join(_THINK)}")
         self.persona = persona
         self.catalogue = catalogue
-        self._close = f"{TURN_END}<|im_start|>assistant\n{_THINK[chat_format]}{ANSWER_OPENING}"
+        self.assistant_opening = f"{TURN_END}<|im_start|>assistant\n{_THINK[chat_format]}"
 
     def system_text(self) -> str:
         """Persona and catalogue in words."""
@@ -93,11 +93,15 @@ class PromptLayout:
     def turn(self, scene: str, heard: str) -> list[Piece]:
         """A turn up to and with the opened answer."""
         return [
-            Piece("<|im_start|>user\n[", True),
-            Piece(f"{scene or NO_SCENE}]\n", False),
+            *self.turn_opening(scene),
             Piece(heard, False),
-            Piece(self._close, True),
+            Piece(self.assistant_opening + ANSWER_OPENING, True),
         ]
+
+    @staticmethod
+    def turn_opening(scene: str) -> list[Piece]:
+        """What is known of a turn before anybody has spoken."""
+        return [Piece("<|im_start|>user\n[", True), Piece(f"{scene or NO_SCENE}]\n", False)]
 
     @staticmethod
     def answer_text(say: str, commands: Iterable[Mapping[str, Any]]) -> str:

@@ -31,12 +31,14 @@ class Capabilities:
         schema_beside_type: wants the JSON schema as llama-cpp-python's server does.
         model_id: changes when another model is served.
         context_tokens: context of one slot; 0 where the server does not tell.
+        slots: conversations whose prompts it keeps at the same time; 0 where it does not tell.
     """
 
     native: bool
     schema_beside_type: bool = False
     model_id: str = ""
     context_tokens: int = 0
+    slots: int = 0
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,12 @@ class LlamaClient:
         temperature: float = 0.0,
         slot: int = -1,
     ) -> AsyncIterator[Chunk]:
-        """Continue a prompt of token ids under a grammar (native servers). Closing the iterator ends the generation."""
+        """Continue a prompt of token ids under a grammar (native servers). Closing the iterator ends the generation.
+
+        Args:
+            max_tokens: 0: the prompt is evaluated into the slot's cache, and nothing is written.
+            slot: -1: the server chooses.
+        """
         body = {
             "prompt": list(prompt),
             "grammar": grammar,
@@ -390,7 +397,10 @@ def _timings(fields: Mapping[str, Any]) -> Timings:
 def _native_capabilities(props: Mapping[str, Any]) -> Capabilities:
     settings = props.get("default_generation_settings", {})
     return Capabilities(
-        native=True, model_id=str(props.get("model_path", "")), context_tokens=int(settings.get("n_ctx", 0))
+        native=True,
+        model_id=str(props.get("model_path", "")),
+        context_tokens=int(settings.get("n_ctx", 0)),
+        slots=int(props.get("total_slots", 0)),
     )
 
 

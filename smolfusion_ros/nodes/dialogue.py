@@ -59,6 +59,9 @@ class DialogueConfig:
         20.0, "Longest silence of that server, seconds", minimum=0.5, maximum=600.0, read_only=True
     )
     chat_format: str = parameter("chatml", "chatml, or chatml-no-think for models that think", read_only=True)
+    prompt_examples: bool = parameter(
+        True, "Show the model the persona's example turns; one that was taught the actions needs none", read_only=True
+    )
     actions_file: str = parameter("", "Action catalogue; empty: the package's config/actions.yaml", read_only=True)
     persona_file: str = parameter("", "Persona; empty: the package's config/persona.yaml", read_only=True)
     default_session: str = parameter("default", "Session of utterances that name none", read_only=True)
@@ -69,6 +72,12 @@ class DialogueConfig:
     max_answer_tokens: int = parameter(160, "Tokens of one answer", minimum=16, maximum=4096, read_only=True)
     max_waiting: int = parameter(8, "Turns that may wait for the model", minimum=0, maximum=1000)
     max_commands: int = parameter(8, "Commands of one answer; what is more is rejected", minimum=1, maximum=64)
+    prefill_tokens_per_minute: int = parameter(
+        1200,
+        "Tokens that may be evaluated a minute before anybody speaks, so that an answer begins sooner; 0: none",
+        minimum=0,
+        maximum=1000000,
+    )
     floor_max_s: float = parameter(
         60.0,
         "A moving session that the robot's driver says no more of loses the floor after this time, seconds",
@@ -95,7 +104,7 @@ class DialogueNode(ManagedNode):
         self._engine: DialogueEngine | None = None
         self._ending: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._ending.set_result(None)
-        self.create_subscription(Scene, "scene", self._sight.on_scene, _qos.LATCHED)
+        self.create_subscription(Scene, "scene", self._on_scene, _qos.LATCHED)
         self.create_subscription(MotionState, "motion", self._sight.on_motion, _qos.SENSOR)
         self.create_subscription(ActionStatus, "action_status", self._on_action_status, _qos.COMMAND)
         self.create_subscription(String, "session_cleared", self._on_session_cleared, _qos.UTTERANCE)
@@ -168,7 +177,12 @@ class DialogueNode(ManagedNode):
     def _reconfigure(self, config: DialogueConfig) -> None:
         self._policy.hold_floor_for(config.floor_max_s)
         if self._engine is not None:
-            self._engine.limits = _limits(config)
+            self._io.call_soon(setattr, self._engine, "limits", _limits(config))
+
+    def _on_scene(self, scene: Scene) -> None:
+        self._sight.on_scene(scene)
+        if self._engine is not None:
+            self._io.call_soon(self._engine.prefill.wake)
 
     async def _turn(self, heard: str, session_id: str, listener: TurnBroadcast, turn_id: str = "") -> TurnRecord:
         if self._engine is None:
@@ -255,7 +269,7 @@ class DialogueNode(ManagedNode):
                 await asyncio.sleep(WARM_UP_RETRY_S)
             else:
                 self.get_logger().info("ready")
-                return
+                await engine.prefill.run()
 
 
 def _layout(config: DialogueConfig) -> tuple[PromptLayout, Reflexes]:
@@ -264,6 +278,8 @@ def _layout(config: DialogueConfig) -> tuple[PromptLayout, Reflexes]:
     catalogue = Catalogue.load(actions_file)
     persona = Persona.load(Path(config.persona_file or defaults / "persona.yaml"), catalogue)
     reflexes = Reflexes.load(actions_file, catalogue, name=persona.name)
+    if not config.prompt_examples:
+        persona = persona.without_examples()
     return PromptLayout(persona, catalogue, config.chat_format), reflexes
 
 
@@ -276,6 +292,7 @@ def _limits(config: DialogueConfig) -> Limits:
         max_waiting=config.max_waiting,
         concurrency=config.concurrency,
         deadline_s=config.deadline_s,
+        prefill_tokens_per_minute=config.prefill_tokens_per_minute,
     )
 
 

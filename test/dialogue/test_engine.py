@@ -397,7 +397,7 @@ def test_warm_up_evaluates_the_constant_part_that_every_prompt_begins_with():
         await bench.engine.warm_up()
         await bench.turn()
         warm, turn = bench.model.requests
-        assert (warm.grammar, warm.max_tokens) == ("", 1)
+        assert (warm.grammar, warm.max_tokens) == ("", 0)
         assert bench.prompt_text(0) == "".join(piece.text for piece in bench.layout.prefix())
         assert turn.prompt[: len(warm.prompt)] == warm.prompt
 

@@ -270,7 +270,7 @@ def test_deadline_ends_a_turn_with_what_it_has(begun: str, said: str, source: st
 def test_deadline_counts_the_wait_for_the_backend():
     async def scenario() -> None:
         bench, gate = Bench(deadline_s=0.1), asyncio.Event()
-        bench.model.answers(gate)
+        bench.model.evaluates_after = gate
         warming = asyncio.create_task(bench.engine.warm_up())
         await eventually(lambda: len(bench.model.requests) == 1)
         record = await bench.turn()

@@ -25,6 +25,7 @@ class Capabilities:
     native: bool = True
     model_id: str = "model-a"
     context_tokens: int = 4096
+    slots: int = 1
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Timings:
     cached_tokens: int
     evaluated_tokens: int
     answer_tokens: int
+    prompt_ms: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Request:
     grammar: str = ""
     schema: Mapping[str, Any] | None = None
     max_tokens: int = 0
+    slot: int = -1
     written_ids: list[int] = field(default_factory=list)
     ended: bool = False
     finished: bool = False
@@ -67,6 +70,9 @@ class ScriptedModel:
         self.servers = 1
         self.restored: list[str] = []
         self.saved: list[str] = []
+        self.ms_per_token = 1.0
+        self.evaluates_after: asyncio.Event | None = None  # what is evaluated without an answer waits for it
+        self._caches: dict[int, tuple[int, ...]] = {}  # by slot
         self._writes_end_token = writes_end_token
         self._scripts: list[tuple[Step, ...]] = []
         self._ids: dict[tuple[str, str, bool], int] = {}
@@ -118,9 +124,9 @@ class ScriptedModel:
         self.saved.append(name)
 
     async def complete(
-        self, prompt: Sequence[int], *, grammar: str, max_tokens: int, temperature: float = 0.0
+        self, prompt: Sequence[int], *, grammar: str, max_tokens: int, temperature: float = 0.0, slot: int = -1
     ) -> AsyncIterator[Chunk]:
-        request = Request(prompt=tuple(prompt), grammar=grammar, max_tokens=max_tokens)
+        request = Request(prompt=tuple(prompt), grammar=grammar, max_tokens=max_tokens, slot=slot)
         async for chunk in self._write(request):
             yield chunk
 
@@ -138,6 +144,14 @@ class ScriptedModel:
 
     async def _write(self, request: Request) -> AsyncIterator[Chunk]:
         self.requests.append(request)
+        cached = min(_common(self._caches.get(request.slot, ()), request.prompt), max(0, len(request.prompt) - 1))
+        self._caches[request.slot] = request.prompt
+        evaluated = len(request.prompt) - cached
+        if request.max_tokens == 0:
+            await (self.evaluates_after.wait() if self.evaluates_after else asyncio.sleep(0))
+            request.finished = request.ended = True
+            yield Chunk("", (), True, Timings(cached, evaluated, 0, evaluated * self.ms_per_token))
+            return
         steps = self._scripts.pop(0) if self._scripts else ('Yes.", "commands": []}',)
         try:
             for step in steps:
@@ -154,7 +168,8 @@ class ScriptedModel:
             request.written_ids += ids
             request.finished = True
             count = len(request.written_ids)
-            yield Chunk("", ids, True, Timings(0, len(request.prompt), count))
+            self._caches[request.slot] = (*request.prompt, *request.written_ids)
+            yield Chunk("", ids, True, Timings(cached, evaluated, count, evaluated * self.ms_per_token))
         finally:
             request.ended = True
 
@@ -167,6 +182,11 @@ class ScriptedModel:
 
     def _is_id(self, token: int, control: bool) -> bool:
         return self._ids.get((self.served.model_id, self._texts[token], control)) == token
+
+
+def _common(first: Sequence[int], second: Sequence[int]) -> int:
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((index for index, (one, other) in pairs if one != other), min(len(first), len(second)))
 
 
 async def eventually(condition: Callable[[], bool], within_s: float = 5.0) -> None:

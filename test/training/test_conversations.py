@@ -7,7 +7,8 @@ import pytest
 
 from smolfusion_ros.dialogue.actions import Catalogue
 from smolfusion_ros.dialogue.grammar import MAX_SENTENCE_CHARACTERS
-from training.data.conversations import Author, Turn
+from smolfusion_ros.dialogue.outcomes import News
+from training.data.conversations import Author, Turn, outcome_answer
 from training.data.phrasings import Phrasings
 
 NUMBER = 3000
@@ -67,3 +68,27 @@ def test_thing_on_a_side_is_the_one_that_is_seen_there(conversations: list[list[
             assert re.search(rf"\b{target}( \w+)? {referred[1]}\b", turn.scene), turn
             checked += 1
     assert checked > 5
+
+
+@pytest.mark.parametrize(
+    ("news", "told"),
+    [
+        (News("walk", "succeeded"), "it is done"),
+        (News("walk", "failed", "obstacle ahead"), "obstacle ahead"),
+        (News("walk", "failed"), "I do not know why"),
+    ],
+)
+def test_question_about_the_last_command_is_answered_from_its_report(news: News, told: str):
+    assert all(told.lower() in outcome_answer(Random(seed), news).lower() for seed in range(9))
+
+
+def test_last_command_is_asked_for_only_when_something_is_known_of_it(english: Phrasings, catalogue: Catalogue):
+    author = Author(english.of(test=False), catalogue, "Smol", Random(1))
+    asked = [
+        turn
+        for _ in range(600)
+        for turn in author.conversation()
+        if any(family.startswith("talk:outcome") for family in turn.families)
+    ]
+    assert asked
+    assert all(not turn.commands and ("succeeded" in turn.scene or "failed" in turn.scene) for turn in asked)

@@ -15,7 +15,7 @@ from smolfusion_ros.errors import CommandError
 from smolfusion_ros.vision.scene import SceneDescription
 from training.data import seen
 from training.data.amounts import Amount
-from training.data.phrasings import Family, Phrasings
+from training.data.phrasings import OUTCOME, Family, Phrasings
 from training.data.speaker import Said, Speaker
 from training.errors import TrainingError
 
@@ -24,6 +24,7 @@ LENGTHS, LENGTH_WEIGHTS = (1, 2, 3, 4), (40, 28, 20, 12)
 MOVES = {"request": 40, "wrapped": 14, "joined": 10, "talk": 24, "seen": 12}
 CORRECTION_SHARE = 0.3
 NEWS_SHARE = 0.3
+OUTCOME_SHARE = 0.25
 CALL_SHARE = 0.06
 FAILURES = ("obstacle ahead", "out of reach", "battery low", "gripper empty", "lost balance", "timeout", "")
 _PLACE = re.compile(r"\{(\w+)\}")
@@ -70,6 +71,7 @@ class Author:
         self._speaker = Speaker(phrasings, catalogue, name, random)
         self._bare = [family for families in phrasings.actions.values() for family in families if family.bare]
         self._talk = {about_scene: _groups(phrasings.talk, about_scene) for about_scene in (True, False)}
+        self._outcome = [family for family in phrasings.talk if family.group == OUTCOME]
         there = {
             "request": True,
             "wrapped": phrasings.wrappers and self._bare,
@@ -85,8 +87,8 @@ class Author:
         scene, clock_s = seen.some_scene(random), random.randrange(24 * 3600)
         before: _Asked | None = None
         for _ in range(random.choices(LENGTHS, LENGTH_WEIGHTS)[0]):
-            asked = self._asked(before, scene)
             news = self._news(before)
+            asked = self._asked(before, scene, news)
             turns.append(
                 Turn(
                     context_line(seen.line(scene, clock_s), news),
@@ -101,8 +103,11 @@ class Author:
                 scene = seen.some_scene(random)
         return turns
 
-    def _asked(self, before: _Asked | None, scene: SceneDescription) -> _Asked:
+    def _asked(self, before: _Asked | None, scene: SceneDescription, news: Sequence[News]) -> _Asked:
         random = self._random
+        if news and self._outcome and random.random() < OUTCOME_SHARE:
+            family = random.choice(self._outcome)
+            return _Asked(self._speaker.say(family, scene).text, outcome_answer(random, news[0]), (), (family,))
         if before is not None and len(before.commands) == 1 and random.random() < CORRECTION_SHARE:
             corrected = self._corrected(before, scene)
             if corrected is not None:
@@ -247,10 +252,19 @@ _QUESTION_WORDS = frozenset(
 )
 
 
+def outcome_answer(random: Random, news: News) -> str:
+    """What the robot says when it is asked whether it has done what it was told to."""
+    if news.state == "succeeded":
+        return random.choice(("That went well, it is done.", "It is done, all went well."))
+    if not news.detail:
+        return "It did not work, and I do not know why."
+    return random.choice((f"It did not work: {news.detail}.", f"That failed: {news.detail}."))
+
+
 def _groups(families: Sequence[Family], about_scene: bool) -> list[list[Family]]:
-    """Talk by its kind, so that each kind comes equally often."""
+    """Talk by its kind, so that each kind comes equally often; not that which needs a command before it."""
     groups: dict[str, list[Family]] = {}
     for family in families:
-        if bool(family.ask) is about_scene:
+        if bool(family.ask) is about_scene and family.group != OUTCOME:
             groups.setdefault(family.group, []).append(family)
     return list(groups.values())

@@ -38,6 +38,8 @@ ARGUMENT_OF = {
 }
 # Slots that stand for no argument.
 PLAIN_SLOTS = {"name", "said", "request", "1", "2", "3"}
+# Kinds of talk that the generator answers: from what is seen, and from what became of a command.
+SEEN, OUTCOME = "seen", "outcome"
 ASKS = (
     "person_there",
     "person_where",
@@ -257,8 +259,10 @@ def _talk(path: Path, item: Mapping[str, Any]) -> Family:
     kind, ask = item.get("kind"), item.get("ask", "")
     if not kind:
         raise TrainingError.at(path, item[LINE], "talk needs a `kind`")
-    if (kind == "seen") != (ask in ASKS) or (kind != "seen" and not item.get("say")):
-        raise TrainingError.at(path, item[LINE], "talk needs `say`; of the kind `seen`, an `ask` that is known")
+    answered = kind in (SEEN, OUTCOME)  # by the generator
+    if (kind == SEEN) != (ask in ASKS) or answered == bool(item.get("say")):
+        problem = f"talk needs `say`; of the kind `{SEEN}` an `ask` that is known, of the kind `{OUTCOME}` neither"
+        raise TrainingError.at(path, item[LINE], problem)
     return Family("talk", f"{kind} {ask}".strip(), _template(path, item), say=tuple(item.get("say", ())), ask=ask)
 
 
