@@ -58,8 +58,9 @@ def check_port_is_free(host: str, port: int) -> None:
 
 def describe(role: str, provider: str, backend: BackendProfile, files: ModelFiles) -> str:
     """The line that says what is started, where, and what is doubtful about it."""
+    names = " with ".join(path.name for path in (files.model, files.adapter) if path is not None)
     line = (
-        f"{role}: {backend.model} ({files.model.name}) by {provider} on {backend.url}, "
+        f"{role}: {backend.model} ({names}) by {provider} on {backend.url}, "
         f"{backend.context_tokens} tokens, {backend.threads} threads, {backend.gpu_layers} GPU layers"
     )
     if files.unverified:
@@ -91,8 +92,8 @@ def prepare_command(argv: Sequence[str]) -> tuple[str, list[str]]:
     text = describe(arguments.role, provider.name, backend, files)
     if arguments.role != "llm":
         return text, command_line(provider, arguments.role, backend, files)
-    status = files.model.stat()
-    served = f"{provider.command} {files.model} {status.st_size} {status.st_mtime_ns} {backend.context_tokens}"
+    marks = [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files.all]
+    served = f"{provider.command} {marks} {backend.context_tokens}"
     return text, command_line(provider, arguments.role, backend, files, made_directory(served))
 
 

@@ -15,7 +15,7 @@ from smolfusion_ros.errors import ConfigurationError
 ROLES = ("llm", "vlm")
 DEFAULT_PORTS = {"llm": 8080, "vlm": 8081}
 # Keys that mean something to one role only.
-ROLE_KEYS = {"chat_format": "llm", "questions": "vlm", "image_max_tokens": "vlm"}
+ROLE_KEYS = {"chat_format": "llm", "prompt_examples": "llm", "questions": "vlm", "image_max_tokens": "vlm"}
 
 
 def _within(low: int, high: int, default: int) -> Any:
@@ -43,6 +43,7 @@ class BackendProfile:
     cache_ram_mib: memory for prompts kept besides the slots, MiB; 0 turns it off.
     flash_attention: auto, on, off.
     chat_format: chatml, or chatml-no-think for models that think unless told not to; llm only.
+    prompt_examples: show the model the persona's example turns; one that was taught the actions needs none; llm only.
     questions: the form in which scenes are asked for, caption or json; vlm only.
     Raises ConfigurationError with key and value.
     """
@@ -63,6 +64,7 @@ class BackendProfile:
     cache_ram_mib: int = _within(0, 1 << 20, 0)
     flash_attention: str = _one_of("auto", "on", "off")
     chat_format: str = _one_of("chatml", "chatml-no-think")
+    prompt_examples: bool = True
     questions: str = _one_of("caption", "json")
 
     def __post_init__(self) -> None:
@@ -176,6 +178,8 @@ def _check(key: str, value: Any, kind: object, metadata: Any) -> None:
     # bool is an int in Python, but no number of anything.
     if kind is int and (isinstance(value, bool) or not isinstance(value, int)):
         raise ConfigurationError(f"{key} = {value!r} is not a whole number")
+    if kind is bool and not isinstance(value, bool):
+        raise ConfigurationError(f"{key} = {value!r} is neither true nor false")
     if kind is str and not isinstance(value, str):
         raise ConfigurationError(f"{key} = {value!r} is not text")
     if "range" in metadata:

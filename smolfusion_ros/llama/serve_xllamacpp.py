@@ -21,6 +21,8 @@ def common_params(xllamacpp: Any, options: argparse.Namespace) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = options.model
     params.mmproj.path = options.mmproj
+    if options.lora:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(options.lora, 1.0)]
     params.model_alias = {options.alias or options.model}
     params.hostnames = [options.host]
     params.port = options.port

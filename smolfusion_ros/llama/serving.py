@@ -14,6 +14,7 @@ def parse_options(program: str, argv: Sequence[str] | None) -> argparse.Namespac
     parser = argparse.ArgumentParser(prog=program, description="Serve a GGUF model by the OpenAI API.")
     parser.add_argument("--model", required=True, help="path of a .gguf file")
     parser.add_argument("--mmproj", default="", help="vision projector, path of a .gguf file")
+    parser.add_argument("--lora", default="", help="adapter, path of a .gguf file")
     parser.add_argument("--alias", default="", help="the model's name under /v1/models")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)

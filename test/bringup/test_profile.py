@@ -71,6 +71,7 @@ def test_role_left_out_takes_defaults_fit_for_any_computer(tmp_path: Path):
         ("{model: toy, port: 70000}", "port = 70000 is not within"),
         ("{model: toy, host: 5}", "host = 5 is not text"),
         ("{model: toy, provider: ollama}", "provider = 'ollama' is none of auto"),
+        ("{model: toy, prompt_examples: 'yes'}", "prompt_examples = 'yes' is neither true nor false"),
         ("{model: toy, chat_format: llama}", "chat_format = 'llama' is none of"),
         ("{model: toy, batch_tokens: 32, ubatch_tokens: 64}", "ubatch_tokens = 64 is more than batch_tokens = 32"),
         ("{model: toy, questions: json}", "questions = 'json' belongs to vlm"),

