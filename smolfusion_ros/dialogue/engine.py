@@ -13,7 +13,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from time import monotonic
 
-from smolfusion_ros.dialogue.actions import STATES, STOP, Catalogue, Command
+from smolfusion_ros.dialogue.actions import STATES, STOP, Command
 from smolfusion_ros.dialogue.answer import AnswerWriter
 from smolfusion_ros.dialogue.draft import CommandStage, Draft
 from smolfusion_ros.dialogue.model import LanguageModel, Timings
@@ -23,7 +23,7 @@ from smolfusion_ros.dialogue.policy import CommandPolicy, Situation
 from smolfusion_ros.dialogue.prefill import Ahead, Budget, Prefill
 from smolfusion_ros.dialogue.prompt import PromptLayout, context_line
 from smolfusion_ros.dialogue.recall import Conversations, RememberedTurn
-from smolfusion_ros.dialogue.reflexes import Reflexes
+from smolfusion_ros.dialogue.reflexes import Reflexes, stop_command
 from smolfusion_ros.dialogue.turn import (
     IssuedCommand,
     Limits,
@@ -38,7 +38,6 @@ from smolfusion_ros.errors import (
     BackendError,
     BusyError,
     CommandError,
-    ConfigurationError,
     InactiveError,
     SessionError,
 )
@@ -88,7 +87,7 @@ class DialogueEngine:
         self._reflexes = reflexes
         self._scene = scene
         self._default_session = checked_session(default_session, default_session)
-        self._stop = _stop_command(layout.catalogue)
+        self._stop = stop_command(layout.catalogue)
         self._writer = AnswerWriter(model, layout, max_answer_tokens=self.limits.max_answer_tokens)
         self._conversations = Conversations(self._writer, self.limits, remembered)
         self._outcomes = Outcomes(max_sessions=self.limits.max_sessions)
@@ -182,7 +181,7 @@ class DialogueEngine:
         if not self._drafts:
             async with self._backend:
                 self.prefill.begin_anew()
-                slot = self._pins.of(self._newest_session, await self._slots())
+                slot = self._pins.of(self._newest_session, (await self._model.capabilities()).slots)
                 self.prefill.holds(slot, await self._writer.warm_up(slot))
 
     def interrupt(self, *, turn_id: str | None = None) -> None:
@@ -240,13 +239,14 @@ class DialogueEngine:
 
     async def _answer(self, draft: Draft) -> None:
         # Memory may take its time: others must not wait for it.
-        await self._conversations.recall(draft.session_id, await self._model_id())
+        await self._conversations.recall(draft.session_id, (await self._model.capabilities()).model_id)
         async with self._backend:
             draft.mark("queue")
-            conversation = await self._conversations.of(draft.session_id, await self._model_id())
+            served = await self._model.capabilities()
+            conversation = await self._conversations.of(draft.session_id, served.model_id)
             scene, news = self._scene(), self._outcomes.news(draft.session_id)
             draft.scene = replace(scene, line=context_line(scene.line, news))
-            with self._pins.taken(draft.session_id, await self._slots()) as slot:
+            with self._pins.taken(draft.session_id, served.slots) as slot:
                 draft.answer = await self._writer.begin(conversation, draft.scene.line, draft.heard, slot)
                 draft.mark("prompt")
                 try:
@@ -266,11 +266,11 @@ class DialogueEngine:
         """What is known of the next prompt, most likely the newest session's; None while it is of no use."""
         if self._drafts or not self.active:
             return None
-        session = self._newest_session
-        conversation = await self._conversations.of(session, await self._model_id())
+        session, served = self._newest_session, await self._model.capabilities()
+        conversation = await self._conversations.of(session, served.model_id)
         line = context_line(self._scene().line, self._outcomes.news(session))
         ids = await self._writer.ahead(conversation, line)
-        return None if ids is None else Ahead(ids, self._pins.of(session, await self._slots()))
+        return None if ids is None else Ahead(ids, self._pins.of(session, served.slots))
 
     async def _evaluate(self, ahead: Ahead) -> Timings | None:
         """A chunk of the next prompt; None where a turn came first."""
@@ -296,16 +296,3 @@ class DialogueEngine:
         dropped = conversation.prune()
         if dropped:
             _log.debug("the oldest %d turns of session %s left the prompt", dropped, draft.session_id)
-
-    async def _model_id(self) -> str:
-        return (await self._model.capabilities()).model_id
-
-    async def _slots(self) -> int:
-        return (await self._model.capabilities()).slots
-
-
-def _stop_command(catalogue: Catalogue) -> Command:
-    try:
-        return catalogue.command({"name": STOP, "arguments": {}})
-    except CommandError as error:
-        raise ConfigurationError(f"the action catalogue needs a {STOP!r} without arguments: {error}") from error

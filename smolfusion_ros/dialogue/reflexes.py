@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from smolfusion_ros.dialogue.actions import Catalogue, Command
+from smolfusion_ros.dialogue.actions import STOP, Catalogue, Command
 from smolfusion_ros.documents import read_mapping
 from smolfusion_ros.errors import CommandError, ConfigurationError
 
@@ -90,3 +90,15 @@ class Reflexes:
             courtesies=[*(section.get("courtesies") or ()), *([name] if name else [])],
             replies=section.get("replies"),
         )
+
+
+def stop_command(catalogue: Catalogue) -> Command:
+    """The command that ends all motion.
+
+    Raises:
+        ConfigurationError: the catalogue has none.
+    """
+    try:
+        return catalogue.command({"name": STOP, "arguments": {}})
+    except CommandError as error:
+        raise ConfigurationError(f"the action catalogue needs a {STOP!r} without arguments: {error}") from error
