@@ -13,7 +13,7 @@ from rich.console import Console
 
 from smolfusion_ros.errors import SmolFusionError
 from training.pipeline import Pipeline
-from training.recipe import Recipe
+from training.recipe import Recipe, load
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", metavar="STEP", help="data, train, export, evaluate, report; default: all")
     arguments = parser.parse_args()
     try:
-        pipeline = Pipeline(Recipe.load(arguments.recipe), arguments.out)
+        pipeline = Pipeline(load(arguments.recipe, Recipe), arguments.out)
         chosen = arguments.only or list(pipeline.steps)
         unknown = sorted(set(chosen) - set(pipeline.steps))
         if unknown:

@@ -1,24 +1,27 @@
-"""What a model is made from and how: one YAML file of ``configs/`` for each model."""
+"""What a language model is made from and how: one YAML file of ``configs/`` for each model."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from training.errors import TrainingError
 
+Document = TypeVar("Document", bound="Part")
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A mapping of a recipe: no unknown keys, no values of another type."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Base(_Part):
+class Base(Part):
     """The model that is taught: ``manifest`` names a GGUF of models/manifest.yaml, ``hub`` a transformers model.
 
     gguf: the same hub model as GGUF, a name of the manifest or a path: what the trained adapter is merged into.
@@ -42,7 +45,7 @@ class Base(_Part):
         return self
 
 
-class Data(_Part):
+class Data(Part):
     """What it is taught: conversations made from the action catalogue, and anybody's JSON Lines beside them."""
 
     language: str = "en"
@@ -51,7 +54,7 @@ class Data(_Part):
     extra: tuple[Annotated[Path, Field(strict=False)], ...] = Field(default=(), strict=False)
 
 
-class Lora(_Part):
+class Lora(Part):
     """Low-rank adaptation (Hu et al. 2021): the adapter's rank, its scale alpha / rank, and the layers it is on."""
 
     rank: Positive = 16
@@ -62,7 +65,7 @@ class Lora(_Part):
     )
 
 
-class Schedule(_Part):
+class Schedule(Part):
     """How it is taught.
 
     batch_tokens: of the branches of one step, padding counted. longest_tokens: a longer branch loses its last turns.
@@ -81,7 +84,7 @@ class Schedule(_Part):
     held_out_batches: Positive = 4
 
 
-class Recipe(_Part):
+class Recipe(Part):
     """One language model's file of ``configs/``."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
@@ -93,19 +96,17 @@ class Recipe(_Part):
     seed: int = 0
     quantise: tuple[str, ...] = Field(default=("Q8_0", "Q5_K_M", "Q4_K_M", "Q4_0"), strict=False)
 
-    @classmethod
-    def load(cls, path: Path) -> Recipe:
-        """Read a recipe.
 
-        Raises:
-            TrainingError: the file cannot be read, a key is unknown or missing, or a value is not possible.
-        """
-        try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise TrainingError(f"{path} cannot be read: {error}") from error
-        except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(map(str, each['loc'])) or 'recipe'}: {each['msg']}" for each in error.errors()
-            )
-            raise TrainingError(f"{path}: {problems}") from error
+def load(path: Path, kind: type[Document]) -> Document:
+    """Read a recipe.
+
+    Raises:
+        TrainingError: the file cannot be read, a key is unknown or missing, or a value is not possible.
+    """
+    try:
+        return kind.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise TrainingError(f"{path} cannot be read: {error}") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'recipe'}: {each['msg']}" for each in error.errors())
+        raise TrainingError(f"{path}: {problems}") from error

@@ -11,7 +11,8 @@ import matplotlib
 
 from training.errors import TrainingError
 from training.recipe import Recipe
-from training.sft.trainer import JOURNAL
+from training.sft.lessons import HELD_OUT
+from training.trainer import JOURNAL
 
 matplotlib.use("Agg")
 
@@ -64,9 +65,9 @@ def _recipe(recipe: Recipe) -> str:
 
 
 def _training(journal: list[dict[str, Any]]) -> str:
-    tokens = sum(entry["tokens"] for entry in journal)
+    tokens = sum(entry["amount"] for entry in journal)
     taken_s = sum(entry["step_s"] for entry in journal)
-    held_out = [entry["held_out"] for entry in journal if entry["held_out"] is not None]
+    held_out = [entry["held_out"][HELD_OUT] for entry in journal if entry["held_out"]]
     last = journal[-SMOOTHED_STEPS:]
     unseen = f", on wordings never seen {held_out[-1]:.3f}" if held_out else ""
     return (
@@ -80,14 +81,14 @@ def _plot(journal: list[dict[str, Any]], target: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 3.5), layout="constrained")
-    steps, losses = [entry["step"] for entry in journal], [entry["loss"] for entry in journal]
+    steps, losses = [entry["step"] for entry in journal], [entry["losses"]["loss"] for entry in journal]
     smooth = [
         sum(losses[max(0, at - SMOOTHED_STEPS) : at + 1]) / len(losses[max(0, at - SMOOTHED_STEPS) : at + 1])
         for at in range(len(losses))
     ]
     axes.plot(steps, losses, alpha=0.25, linewidth=0.8, color="C0")
     axes.plot(steps, smooth, color="C0", label=f"training, mean of {SMOOTHED_STEPS} steps")
-    held_out = [(entry["step"], entry["held_out"]) for entry in journal if entry["held_out"] is not None]
+    held_out = [(entry["step"], entry["held_out"][HELD_OUT]) for entry in journal if entry["held_out"]]
     if held_out:
         axes.plot(*zip(*held_out, strict=True), "o-", color="C1", markersize=3, label="wordings never seen")
     axes.set(xlabel="step", ylabel="loss, nats a token", ylim=(0, None))

@@ -79,10 +79,10 @@ class Recording:
         visit = self.visit()
 
         def scene_at(time_s: float) -> str:
-            person = visit.truth_at(time_s).person
-            if person is None or not person.visible:
+            persons = [person for person in visit.truth_at(time_s).persons if person.visible]
+            if not persons:
                 return "nobody"
-            return "person waving" if person.waving else "person"
+            return "person waving" if persons[0].gesture == "waving" else "person"
 
         once = spoken_during(VISIT, scene_at, visit.duration_s)
         begins_s = [index * visit.duration_s for index in range(math.ceil(self.seconds / visit.duration_s))]

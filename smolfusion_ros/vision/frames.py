@@ -44,11 +44,12 @@ _ENCODINGS = {
     "yuyv": (2, 1, "yuv422_yuy2"),
 }
 _REDUCED = {
-    1: cv2.IMREAD_COLOR,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    8: cv2.IMREAD_REDUCED_COLOR_8,
+    1: (cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE),
+    2: (cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+    4: (cv2.IMREAD_REDUCED_COLOR_4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
+    8: (cv2.IMREAD_REDUCED_COLOR_8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
 }
+JPEG_START = b"\xff\xd8"
 
 
 class ImageMessage(Protocol):
@@ -106,19 +107,50 @@ def compressed_to_bgr(data: Any, reduce: int = 1, max_pixels: int = MAX_PIXELS) 
     faster. Raises FrameError for a truncated, damaged or oversized picture (the size is read from the header,
     before memory is taken for the pixels), ConfigurationError for another ``reduce``.
     """
+    return _decoded(data, reduce, max_pixels, grey=False)
+
+
+def compressed_to_luma(data: Any, reduce: int = 1, max_pixels: int = MAX_PIXELS) -> Frame:
+    """Decode a JPEG or PNG to HxW uint8 grey; a JPEG's colours are not even looked at.
+
+    Arguments and errors are those of :func:`compressed_to_bgr`.
+    """
+    return _decoded(data, reduce, max_pixels, grey=True)
+
+
+def compressed_size(data: Any) -> tuple[int, int]:
+    """Give (width, height) in pixels of a JPEG or PNG from its header; FrameError if it is neither, or not complete."""
+    return _encoded_size(_encoded(data))
+
+
+def is_jpeg(data: Any) -> bool:
+    """Whether an encoded picture begins as a JPEG."""
+    return bytes(data[:2]) == JPEG_START
+
+
+def reduction(width: int, least_width: int) -> int:
+    """By how much a picture may be reduced in decoding (1, 2, 4 or 8) and still be ``least_width`` pixels wide."""
+    return next((reduce for reduce in sorted(_REDUCED, reverse=True) if width // reduce >= least_width), 1)
+
+
+def _decoded(data: Any, reduce: int, max_pixels: int, *, grey: bool) -> Frame:
     if reduce not in _REDUCED:
         raise ConfigurationError(f"reduce is {reduce}: use 1, 2, 4 or 8")
-    encoded = bytes(data) if isinstance(data, (bytes, bytearray, memoryview)) else np.asarray(data).tobytes()
+    encoded = _encoded(data)
     width, height = _encoded_size(encoded)
     if width < 1 or height < 1 or width * height > max_pixels:
         raise FrameError(f"encoded picture is {width}x{height}: between 1 and {max_pixels} pixels are accepted")
     try:
-        frame = cv2.imdecode(np.frombuffer(encoded, np.uint8), _REDUCED[reduce])
+        frame = cv2.imdecode(np.frombuffer(encoded, np.uint8), _REDUCED[reduce][grey])
     except cv2.error as error:
         raise FrameError(f"{len(encoded)}-byte picture cannot be decoded: {error}") from error
     if frame is None:
         raise FrameError(f"{len(encoded)}-byte picture is damaged: check the sender")
     return np.asarray(frame, dtype=np.uint8)
+
+
+def _encoded(data: Any) -> bytes:
+    return bytes(data) if isinstance(data, (bytes, bytearray, memoryview)) else np.asarray(data).tobytes()
 
 
 def _bgr(packed: _Packed) -> Frame:
@@ -190,7 +222,7 @@ def _encoded_size(encoded: bytes) -> tuple[int, int]:
     """Give (width, height) from a JPEG's or PNG's header; FrameError if it is neither, or not complete."""
     if not encoded:
         raise FrameError("the picture has no data: check its sender")
-    if encoded.startswith(b"\xff\xd8"):
+    if encoded.startswith(JPEG_START):
         return _jpeg_size(encoded)
     if encoded.startswith(b"\x89PNG\r\n\x1a\n") and encoded[12:16] == b"IHDR" and len(encoded) >= 24:
         if b"IEND" not in encoded[-64:]:

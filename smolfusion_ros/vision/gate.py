@@ -131,9 +131,10 @@ class MotionGate:
             self._frame_size = (0, 0)
         self._config = config
 
-    def update(self, frame: Frame, time_s: float) -> GateDecision:
+    def update(self, frame: Frame, time_s: float, full_size: tuple[int, int] | None = None) -> GateDecision:
         """Judge a frame (HxWx3 uint8 BGR or HxW uint8 grey) taken at ``time_s`` (seconds, any origin).
 
+        ``full_size`` is (width, height) in pixels of the whole frame where a smaller one is judged in its place.
         Raises FrameError if it is no such array, or has less than 16 pixels a side.
         """
         if frame.dtype != np.uint8 or frame.ndim not in (2, 3) or frame.size == 0:
@@ -146,8 +147,9 @@ class MotionGate:
         self._clock_s += elapsed_s
         self.frames_seen += 1
         small = self._shrink(frame)
-        if (width, height) != self._frame_size:
-            self._frame_size = (width, height)
+        size = full_size or (width, height)
+        if size != self._frame_size:
+            self._frame_size = size
             self._reset(small)
             return self._decide(self._first(), _Change(small, 0.0, 0.0))
         if elapsed_s > _PAUSE_S:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolfusion_ros.vision.render import draw_person, render_background
-from smolfusion_ros.vision.specs import COLOURS, HAIRS, LABELS, SKINS, ObjectSpec, PersonSpec, SceneSpec
+from smolfusion_ros.vision.specs import HAIRS, SKINS, ObjectSpec, PersonSpec, SceneSpec
 
 Frame = NDArray[np.uint8]
 
@@ -26,6 +26,9 @@ SCRIPT = {
 }
 """What happens from which second on, in order."""
 
+# A fixed choice, so that a seed stays the same visit when more can be drawn.
+_COLOURS = ("red", "green", "blue", "yellow", "purple", "white", "black")
+_LABELS = ("cup", "bottle", "ball", "book", "box", "plant")
 _WAVES_PER_S = 1.4
 _OUTSIDE = 0.45
 _NOISE_MARGIN = 32
@@ -53,17 +56,17 @@ class Visit:
         self._stand_x = (columns[0] + 0.5) / 3
         self._from_x = -_OUTSIDE if self._stand_x < 0.4 or (self._stand_x < 0.6 and dice.random() < 0.5) else 1.45
         self._person = PersonSpec(
-            shirt=dice.choice(list(COLOURS)),
+            shirt=dice.choice(_COLOURS),
             skin=dice.randrange(len(SKINS)),
             hair=dice.randrange(len(HAIRS)),
             style=dice.randrange(3),
         )
-        labels = dice.sample(LABELS, 2)
+        labels = dice.sample(_LABELS, 2)
         things = tuple(
-            ObjectSpec(label, dice.choice(list(COLOURS)), (column + 0.5) / 3, dice.uniform(0.8, 0.92))
+            ObjectSpec(label, dice.choice(_COLOURS), (column + 0.5) / 3, dice.uniform(0.8, 0.92))
             for label, column in sorted(zip(labels, columns[1:], strict=True), key=lambda pair: pair[1])
         )
-        self._room = SceneSpec(None, things, room=seed, noise_sigma=noise_sigma)
+        self._room = SceneSpec((), things, room=seed, noise_sigma=noise_sigma)
         self._background = render_background(self._room, width, height)
         # Drawing fresh noise takes longer than a frame lasts; a window onto one field moves about instead.
         shape = (height + _NOISE_MARGIN, width + _NOISE_MARGIN, 3)
@@ -92,12 +95,13 @@ class Visit:
         elif moment == "saddens":
             expression = "sad"
         phase = 2 * math.pi * _WAVES_PER_S * (time_s - SCRIPT["waves"])
-        person = replace(self._person, x=x, expression=expression, waving=moment == "waves", wave_phase=phase)
-        return replace(self._room, person=person)
+        gesture = "waving" if moment == "waves" else "none"
+        person = replace(self._person, x=x, expression=expression, gesture=gesture, wave_phase=phase)
+        return replace(self._room, persons=(person,))
 
     def frame_at(self, time_s: float) -> Frame:
         """Draw the picture at a time as HxWx3 uint8 BGR."""
-        frame = draw_person(self._background, self.truth_at(time_s).person)
+        frame = draw_person(self._background, next(iter(self.truth_at(time_s).persons), None))
         if self._noise is None:
             return frame
         dice = random.Random(round(time_s % self.duration_s * self.fps))

@@ -1,6 +1,7 @@
-"""JPEG encoding off the callback thread: OpenCV gives up the interpreter lock while it compresses."""
+"""JPEG encoding off the callback thread: OpenCV gives up the interpreter lock while it converts and compresses."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import cv2
@@ -53,18 +54,20 @@ class EncoderPool:
         self._places = threading.BoundedSemaphore(threads + queue_size)
         self._closed = False
 
-    def encode(self, frame: Frame, max_side_px: int, quality: int, roi: Roi | None = None) -> "Future[bytes]":
-        """Encode in the background as :func:`encode_jpeg` does; the future carries its errors.
+    def encode(
+        self, frame: Callable[[], Frame], max_side_px: int, quality: int, roi: Roi | None = None
+    ) -> "Future[bytes]":
+        """Make a frame and encode it in the background as :func:`encode_jpeg` does; the future carries the errors.
 
-        The frame is not copied: leave it unchanged until the future is done. Raises BusyError when the
-        queue is full or the pool is closed.
+        What ``frame`` is made from is not copied: leave it unchanged until the future is done. Raises BusyError
+        when the queue is full or the pool is closed.
         """
         if self._closed:
             raise BusyError("the JPEG encoder pool is closed: build a new one")
         if not self._places.acquire(blocking=False):
             raise BusyError("the JPEG encoder queue is full: drop this frame, the next one is newer")
         try:
-            future = self._executor.submit(encode_jpeg, frame, max_side_px, quality, roi)
+            future = self._executor.submit(lambda: encode_jpeg(frame(), max_side_px, quality, roi))
         except RuntimeError as error:
             self._places.release()
             raise BusyError("the JPEG encoder pool is closed: build a new one") from error

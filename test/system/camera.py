@@ -35,7 +35,7 @@ def nobody(_index: int) -> PersonSpec | None:
 def waving(index: int) -> PersonSpec:
     """A person on the right of the picture who waves."""
     phase = 2 * math.pi * _WAVES_PER_LOOP * index / LOOP
-    return PersonSpec(x=RIGHT_X, expression="smiling", waving=True, shirt="green", wave_phase=phase)
+    return PersonSpec(x=RIGHT_X, expression="smiling", gesture="waving", shirt="green", wave_phase=phase)
 
 
 def standing(_index: int) -> PersonSpec:

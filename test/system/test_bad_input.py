@@ -23,7 +23,7 @@ from system.stack import Stack, running
 
 pytestmark = pytest.mark.system
 
-SCENE = SceneSpec(person=PersonSpec(x=RIGHT_X, expression="smiling", waving=True, shirt="red"))
+SCENE = SceneSpec((PersonSpec(x=RIGHT_X, expression="smiling", gesture="waving", shirt="red"),))
 
 
 @pytest.fixture(scope="module")

@@ -234,6 +234,13 @@ def test_every_kind_of_broken_picture_is_logged_dropped_and_survived(compressed:
     compressed.motion.wait_for()
 
 
+def test_a_jpeg_of_a_keyframes_size_goes_on_byte_for_byte(compressed: Bench) -> None:
+    image, known = jpeg(room(640, 480)), len(compressed.keyframes)
+    time.sleep(0.5)  # another size is not looked at more often than motion
+    compressed.send(image)
+    assert compressed.keyframes.wait_for(since=known).message.data == image.data
+
+
 def test_an_8k_picture_becomes_a_keyframe_of_the_usual_size(compressed: Bench) -> None:
     image, known = jpeg(room(7680, 4320)), len(compressed.keyframes)
     time.sleep(0.5)  # another size is not looked at more often than motion

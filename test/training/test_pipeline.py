@@ -12,7 +12,7 @@ pytest.importorskip("llama_cpp", reason="quantising needs llama-cpp-python")
 
 from training.export import check, quantise
 from training.pipeline import CHECKED_PROMPTS, Pipeline
-from training.recipe import Recipe
+from training.recipe import Recipe, load
 from training.sft import base
 
 RECIPE = """
@@ -32,7 +32,7 @@ quantise: [Q8_0, Q4_K_M]
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     directory = tmp_path_factory.mktemp("pipeline")
     (directory / "recipe.yaml").write_text(RECIPE)
-    pipeline = Pipeline(Recipe.load(directory / "recipe.yaml"), directory / "out")
+    pipeline = Pipeline(load(directory / "recipe.yaml", Recipe), directory / "out")
     for step in ("data", "train", "export", "report"):
         pipeline.steps[step]()
     return pipeline

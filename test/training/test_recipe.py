@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from training.errors import TrainingError
-from training.recipe import Recipe
+from training.recipe import Recipe, load
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 GOOD = "name: toy\nbase: {manifest: smollm2-135m-instruct-q4_1}\nschedule: {steps: 3}\n"
@@ -13,7 +13,7 @@ GOOD = "name: toy\nbase: {manifest: smollm2-135m-instruct-q4_1}\nschedule: {step
 
 @pytest.mark.parametrize("name", ["smollm2_135m", "qwen3_1_7b"])
 def test_shipped_recipe_is_valid(name: str):
-    assert Recipe.load(CONFIGS / f"{name}.yaml").schedule.steps > 0
+    assert load(CONFIGS / f"{name}.yaml", Recipe).schedule.steps > 0
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ def test_wrong_recipe_is_refused_with_its_key(tmp_path: Path, text: str, told: s
     path = tmp_path / "recipe.yaml"
     path.write_text(text)
     with pytest.raises(TrainingError) as raised:
-        Recipe.load(path)
+        load(path, Recipe)
     assert str(path) in str(raised.value)
     assert told in str(raised.value)
 
 
 def test_missing_recipe_is_named(tmp_path: Path):
     with pytest.raises(TrainingError, match=r"none\.yaml cannot be read"):
-        Recipe.load(tmp_path / "none.yaml")
+        load(tmp_path / "none.yaml", Recipe)

@@ -15,12 +15,14 @@ import torch
 from peft import PeftModel, get_peft_model_state_dict
 from toy_language_model import toy_model
 
+from training import checkpoint
 from training.errors import TrainingError
 from training.recipe import Lora, Schedule
-from training.sft import base, checkpoint
+from training.sft import base
 from training.sft.batches import Batches
 from training.sft.branches import IGNORED, Branch
-from training.sft.trainer import Entry, Trainer
+from training.sft.lessons import HELD_OUT, Lessons
+from training.trainer import Entry, Trainer
 
 SCHEDULE = Schedule(
     steps=12, batch_tokens=64, learning_rate=0.02, checkpoint_every=4, held_out_every=6, held_out_batches=1
@@ -40,7 +42,16 @@ def trainer(directory: Path, schedule: Schedule = SCHEDULE, fingerprint: str = "
     torch.manual_seed(5)
     model = base.with_adapter(toy_model(), Lora(rank=4, alpha=8, dropout=0.1))
     batches = Batches(branches(), batch_tokens=64, padding=0, seed=1)
-    return model, Trainer(model, batches, batches.first(1), schedule, directory=directory, fingerprint=fingerprint)
+    lessons = Lessons(model, batches, batches.first(1))
+    return model, Trainer(
+        lessons.gradients,
+        [lessons.optimizer(schedule)],
+        {"adapter": checkpoint.Adapter(model)},
+        schedule,
+        lessons.tested,
+        directory=directory,
+        fingerprint=fingerprint,
+    )
 
 
 def weights(model: PeftModel) -> dict[str, torch.Tensor]:
@@ -64,8 +75,10 @@ def test_it_learns_and_measures_what_it_was_not_shown(tmp_path: Path):
     longer = Schedule(**{**SCHEDULE.model_dump(), "steps": 60})
     _, training = trainer(tmp_path, longer)
     entries = list(training.run())
-    assert entries[-1].loss < 0.8 * entries[0].loss
-    assert [entry.step for entry in entries if entry.held_out is not None] == list(range(6, 61, 6))
+    assert entries[-1].losses["loss"] < 0.8 * entries[0].losses["loss"]
+    tested = {entry.step: entry.held_out[HELD_OUT] for entry in entries if entry.held_out}
+    assert list(tested) == list(range(6, 61, 6))
+    assert tested[60] < tested[6]
     assert max(entry.learning_rate for entry in entries) == pytest.approx(0.02)
     assert entries[-1].learning_rate < 0.001
 
@@ -127,7 +140,7 @@ def test_loss_that_is_no_number_ends_the_run(tmp_path: Path):
     model, training = trainer(tmp_path)
     with torch.no_grad():
         model.get_base_model().model.norm.weight.fill_(float("nan"))
-    with pytest.raises(TrainingError, match=r"step 1: the loss is nan; lower schedule\.learning_rate"):
+    with pytest.raises(TrainingError, match=r"step 1: the loss \(loss\) is nan; lower schedule\.learning_rate"):
         next(training.run())
 
 

@@ -19,9 +19,9 @@ def test_every_kind_of_caption_of_the_tiny_model_is_read_exactly():
     for column, mood, waving, shirt in itertools.product(range(3), EXPRESSIONS, (False, True), COLOURS):
         others = [other for other in range(3) if other != column][: dice.randint(0, 2)]
         things = tuple(ObjectSpec(dice.choice(LABELS), dice.choice(list(COLOURS)), (c + 0.5) / 3) for c in others)
-        spec = SceneSpec(PersonSpec((column + 0.5) / 3, mood, waving, shirt), things)
-        scene = parse_caption(spec.caption)
         gesture = "waving" if waving else "none"
+        spec = SceneSpec((PersonSpec((column + 0.5) / 3, mood, gesture, shirt),), things)
+        scene = parse_caption(spec.caption)
         assert scene.persons == (Person(SIDES[column], mood, gesture, f"{shirt} shirt", engaged=waving),)
         assert scene.objects == tuple(
             SceneObject(o.label, o.colour, SIDES[c]) for o, c in zip(things, others, strict=True)

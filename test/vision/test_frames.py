@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from smolfusion_ros.errors import ConfigurationError, FrameError
-from smolfusion_ros.vision.frames import compressed_to_bgr, image_to_bgr, image_to_luma
+from smolfusion_ros.vision.frames import (
+    compressed_size,
+    compressed_to_bgr,
+    compressed_to_luma,
+    image_to_bgr,
+    image_to_luma,
+    is_jpeg,
+    reduction,
+)
 
 
 @dataclass(frozen=True)
@@ -176,6 +184,29 @@ def test_a_reduced_picture_is_that_many_times_smaller(reduce):
     frame = compressed_to_bgr(jpeg, reduce)
     assert frame.shape == (240 // reduce, 320 // reduce, 3)
     assert abs(int(frame.mean()) - 90) <= 2
+
+
+@pytest.mark.parametrize("reduce", [1, 2, 4, 8])
+def test_luma_of_an_encoded_picture_is_its_grey_reduced(picture, reduce):
+    jpeg = cv2.imencode(".jpg", cv2.resize(picture, (320, 240)))[1].tobytes()
+    luma = compressed_to_luma(jpeg, reduce)
+    grey = cv2.cvtColor(compressed_to_bgr(jpeg, reduce), cv2.COLOR_BGR2GRAY)
+    assert luma.shape == (240 // reduce, 320 // reduce)
+    assert np.abs(luma.astype(int) - grey).mean() < 2
+
+
+@pytest.mark.parametrize(
+    ("width", "least", "reduce"), [(7680, 160, 8), (1920, 160, 8), (640, 160, 4), (300, 160, 1), (64, 160, 1)]
+)
+def test_a_picture_is_reduced_as_far_as_it_stays_wide_enough(width, least, reduce):
+    assert reduction(width, least) == reduce
+
+
+def test_an_encoded_picture_tells_its_size_and_kind():
+    dot = np.zeros((30, 40, 3), np.uint8)
+    jpeg, png = (array.array("B", cv2.imencode(kind, dot)[1].tobytes()) for kind in (".jpg", ".png"))
+    assert compressed_size(jpeg) == compressed_size(png) == (40, 30)
+    assert is_jpeg(jpeg) and not is_jpeg(png)
 
 
 def test_another_reduction_is_a_configuration_error():

@@ -309,3 +309,15 @@ def test_a_frame_of_an_odd_shape_is_judged(shape):
     decisions = watch(gate, [dark] * 3 + [bright] * 5)
     assert decisions[0].reason == "first"
     assert decisions[-1].changed_fraction > 0 or shape == (16, 4000)
+
+
+def test_region_is_told_in_pixels_of_the_full_frame_where_a_smaller_one_is_judged():
+    still = room()
+    frames = [grey(still)] * 10 + [grey(with_square(still, 300))] * 6
+    whole, small = MotionGate(), MotionGate()
+    for index, frame in enumerate(frames):
+        wanted = whole.update(frame, index / FPS)
+        reduced = cv2.resize(frame, (320, 240), interpolation=cv2.INTER_AREA)
+        decision = small.update(reduced, index / FPS, (640, 480))
+    assert wanted.roi is not None and decision.roi is not None
+    assert np.abs(np.subtract(decision.roi, wanted.roi)).max() <= 12

@@ -27,22 +27,22 @@ def middle(step: str) -> float:
     ],
 )
 def test_each_step_of_the_script_is_told(visit, step, expression, waving):
-    person = visit.truth_at(middle(step)).person
+    [person] = visit.truth_at(middle(step)).persons
     assert visit.moment_at(middle(step)) == step
-    assert (person.expression, person.waving) == (expression, waving)
+    assert (person.expression, person.gesture) == (expression, "waving" if waving else "none")
 
 
 def test_nobody_is_there_before_and_after(visit):
-    assert visit.truth_at(1.0).person is None
-    assert visit.truth_at(29.0).person is None
+    assert visit.truth_at(1.0).persons == ()
+    assert visit.truth_at(29.0).persons == ()
 
 
 def test_the_visitor_slides_in_and_stands_still(visit):
-    places = [visit.truth_at(SCRIPT["enters"] + step / 30).person.x for step in range(46)]
+    places = [visit.truth_at(SCRIPT["enters"] + step / 30).persons[0].x for step in range(46)]
     steps = np.diff(places)
     assert (steps >= 0).all() or (steps <= 0).all()
     assert abs(places[-1] - places[0]) > 0.5
-    assert visit.truth_at(6.0).person.x == visit.truth_at(7.0).person.x
+    assert visit.truth_at(6.0).persons[0].x == visit.truth_at(7.0).persons[0].x
 
 
 def test_frames_are_the_same_every_time_and_repeat_with_the_visit(visit):
@@ -70,4 +70,4 @@ def test_noise_differs_from_frame_to_frame(visit):
 def test_a_still_scene_never_changes():
     still = Visit(160, 120, still=True, noise_sigma=0.0)
     assert all(np.array_equal(still.frame_at(0.0), still.frame_at(time_s)) for time_s in (5.0, 13.0, 24.5))
-    assert still.truth_at(13.0).person is None
+    assert still.truth_at(13.0).persons == ()

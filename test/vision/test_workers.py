@@ -52,7 +52,7 @@ def test_nonsense_is_refused(frame):
 def test_the_pool_encodes_as_the_function_does(frame):
     pool = EncoderPool(2, 4)
     try:
-        futures = [pool.encode(frame, size, 80) for size in (64, 128, 320)]
+        futures = [pool.encode(lambda: frame, size, 80) for size in (64, 128, 320)]
         assert [future.result(5) for future in futures] == [encode_jpeg(frame, s, 80) for s in (64, 128, 320)]
     finally:
         pool.close()
@@ -62,7 +62,7 @@ def test_an_error_travels_in_the_future(frame):
     pool = EncoderPool()
     try:
         with pytest.raises(FrameError):
-            pool.encode(frame, 160, 90, roi=(500, 0, 1, 1)).result(5)
+            pool.encode(lambda: frame, 160, 90, roi=(500, 0, 1, 1)).result(5)
     finally:
         pool.close()
 
@@ -77,12 +77,12 @@ def test_a_full_queue_refuses_and_recovers(frame, monkeypatch):
     monkeypatch.setattr(workers, "encode_jpeg", slow)
     pool = EncoderPool(threads=1, queue_size=1)
     try:
-        waiting = [pool.encode(frame, 64, 80) for _ in range(2)]
+        waiting = [pool.encode(lambda: frame, 64, 80) for _ in range(2)]
         with pytest.raises(BusyError, match="full"):
-            pool.encode(frame, 64, 80)
+            pool.encode(lambda: frame, 64, 80)
         release.set()
         assert [future.result(5) for future in waiting] == [b"done", b"done"]
-        assert pool.encode(frame, 64, 80).result(5) == b"done"
+        assert pool.encode(lambda: frame, 64, 80).result(5) == b"done"
     finally:
         release.set()
         pool.close()
@@ -93,4 +93,4 @@ def test_a_closed_pool_takes_nothing(frame):
     pool.close()
     pool.close()
     with pytest.raises(BusyError, match="closed"):
-        pool.encode(frame, 64, 80)
+        pool.encode(lambda: frame, 64, 80)

@@ -8,6 +8,7 @@ import numpy as np
 from gguf import GGMLQuantizationType, LlamaFileType
 from gguf.quants import dequantize
 
+from smolfusion_ros.llama.requantise import adapted_by
 from training.errors import TrainingError
 from training.export import gguf_files
 
@@ -18,21 +19,18 @@ def merge(base: Path, adapter: Path, target: Path) -> Path:
     Raises:
         TrainingError: a file cannot be read or written, or the adapter is of another model.
     """
-    reader, lora = gguf_files.opened(base), gguf_files.opened(adapter)
-    if gguf_files.architecture(reader) != gguf_files.architecture(lora):
-        raise TrainingError(f"{adapter} is for another architecture than {base}")
-    alpha = float(gguf_files.value(lora, "adapter.lora.alpha"))
-    matrices = {tensor.name: dequantize(tensor.data, tensor.tensor_type) for tensor in lora.tensors}
-    strangers = {name.rpartition(".")[0] for name in matrices} - {tensor.name for tensor in reader.tensors}
-    if strangers:
-        raise TrainingError(f"{adapter} adapts {', '.join(sorted(strangers)[:3])}, which {base} does not have")
+    reader = gguf_files.opened(base)
+    gguf_files.opened(adapter)
+    try:
+        adapted = adapted_by(adapter, reader)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
     with gguf_files.written(target, gguf_files.architecture(reader)) as writer:
         gguf_files.copy_metadata(reader, writer, general_file_type=int(LlamaFileType.MOSTLY_F16))
         for tensor in reader.tensors:
             values = dequantize(tensor.data, tensor.tensor_type)
-            low_rank = matrices.get(f"{tensor.name}.lora_a")
-            if low_rank is not None:
-                values = values + alpha / len(low_rank) * matrices[f"{tensor.name}.lora_b"] @ low_rank
+            if tensor.name in adapted:
+                values = adapted[tensor.name](values)
             if tensor.tensor_type != GGMLQuantizationType.F32:
                 values = values.astype(np.float16)
             writer.add_tensor(tensor.name, np.ascontiguousarray(values))

@@ -13,13 +13,15 @@ from smolfusion_ros.bringup.paths import share_directory
 from smolfusion_ros.dialogue.actions import Catalogue
 from smolfusion_ros.dialogue.persona import Persona
 from smolfusion_ros.dialogue.prompt import PromptLayout
+from training.checkpoint import Adapter
 from training.data import files
 from training.errors import TrainingError
 from training.recipe import Recipe
 from training.sft import base
 from training.sft.batches import Batches
 from training.sft.branches import Branch, Tokenizer
-from training.sft.trainer import Trainer, watched
+from training.sft.lessons import HELD_OUT, Lessons
+from training.trainer import Trainer, watched
 
 ADAPTER = "adapter"
 
@@ -49,15 +51,17 @@ def fine_tune(recipe: Recipe, data: Path, out: Path) -> Path:
     branches = read_branches(recipe, vocabulary, [data / "train.jsonl", *recipe.data.extra])
     held_out = as_batches(recipe, vocabulary, read_branches(recipe, vocabulary, [data / "test.jsonl"]))
     peft = base.with_adapter(model, recipe.lora)
+    lessons = Lessons(peft, as_batches(recipe, vocabulary, branches), held_out.first(schedule.held_out_batches))
     trainer = Trainer(
-        peft,
-        as_batches(recipe, vocabulary, branches),
-        held_out.first(schedule.held_out_batches),
+        lessons.gradients,
+        [lessons.optimizer(schedule)],
+        {"adapter": Adapter(peft)},
         schedule,
+        lessons.tested,
         directory=out,
         fingerprint=_fingerprint(recipe, branches),
     )
-    watched(trainer.run(), schedule.steps)
+    watched(trainer.run(), schedule.steps, HELD_OUT)
     target = out / ADAPTER
     try:
         peft.save_pretrained(str(target))

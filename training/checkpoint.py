@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
@@ -15,7 +16,37 @@ from training.errors import TrainingError
 FILE = "checkpoint.pt"
 
 
-def save(directory: Path, model: PeftModel, optimizer: torch.optim.Optimizer, step: int, fingerprint: str) -> None:
+class Stateful(Protocol):
+    """A module, an optimiser, or what else a run goes on from."""
+
+    def state_dict(self) -> Any: ...
+    def load_state_dict(self, state_dict: Any, /) -> Any: ...
+
+
+class RandomState:
+    """Torch's own random numbers, which dropout draws from."""
+
+    def state_dict(self) -> torch.Tensor:
+        return torch.get_rng_state()
+
+    def load_state_dict(self, state_dict: torch.Tensor, /) -> None:
+        torch.set_rng_state(state_dict)
+
+
+class Adapter:
+    """An adapter's weights alone."""
+
+    def __init__(self, model: PeftModel) -> None:
+        self._model = model
+
+    def state_dict(self) -> Any:
+        return get_peft_model_state_dict(self._model)
+
+    def load_state_dict(self, state_dict: Any, /) -> Any:
+        return set_peft_model_state_dict(self._model, state_dict)
+
+
+def save(directory: Path, parts: Mapping[str, Stateful], step: int, fingerprint: str) -> None:
     """Write the checkpoint after ``step`` steps, whole or not at all.
 
     Raises:
@@ -23,17 +54,11 @@ def save(directory: Path, model: PeftModel, optimizer: torch.optim.Optimizer, st
     """
     target = directory / FILE
     partial = target.with_suffix(".part")
-    content = {
-        "step": step,
-        "fingerprint": fingerprint,
-        "adapter": get_peft_model_state_dict(model),
-        "optimizer": optimizer.state_dict(),
-        "random": torch.get_rng_state(),
-    }
+    content = {name: part.state_dict() for name, part in parts.items()}
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
-            torch.save(content, file)
+            torch.save({"step": step, "fingerprint": fingerprint, "parts": content}, file)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(target)
@@ -43,11 +68,11 @@ def save(directory: Path, model: PeftModel, optimizer: torch.optim.Optimizer, st
         raise TrainingError(f"the checkpoint {target} cannot be written: {error}") from error
 
 
-def resume(directory: Path, model: PeftModel, optimizer: torch.optim.Optimizer, fingerprint: str) -> int:
+def resume(directory: Path, parts: Mapping[str, Stateful], fingerprint: str) -> int:
     """Take up a run's last checkpoint; how many steps were done, 0 where there is none.
 
     Raises:
-        TrainingError: the checkpoint is damaged, or of another recipe or other data.
+        TrainingError: the checkpoint is damaged, or of another recipe.
     """
     path = directory / FILE
     if not path.exists():
@@ -56,9 +81,8 @@ def resume(directory: Path, model: PeftModel, optimizer: torch.optim.Optimizer, 
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if content["fingerprint"] != fingerprint:
             raise TrainingError(f"{path} is of another recipe or other data: remove it, or give another --out")
-        set_peft_model_state_dict(model, content["adapter"])
-        optimizer.load_state_dict(content["optimizer"])
-        torch.set_rng_state(content["random"])
+        for name, part in parts.items():
+            part.load_state_dict(content["parts"][name])
         return int(content["step"])
     except TrainingError:
         raise

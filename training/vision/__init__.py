@@ -1,0 +1,1 @@
+"""Training of vision-language models of the SmolVLM architecture: a tiny one from scratch, a real one by LoRA."""
