@@ -31,7 +31,7 @@ def serving(
     """
     with tempfile.TemporaryDirectory(prefix="smolfusion-bench-") as directory:
         path, log = Path(directory) / "bench.yaml", Path(directory) / "log"
-        document = {each: _keys(each, profile.backend(each)) for each in ROLES}
+        document = {each: profile_keys(each, profile.backend(each)) for each in ROLES}
         document[role].update(changes, port=port)
         path.write_text(yaml.safe_dump(document))
         backend = BackendProfile(**document[role])
@@ -51,7 +51,7 @@ def serving(
                 process.kill()
 
 
-def _keys(role: str, backend: BackendProfile) -> dict[str, object]:
+def profile_keys(role: str, backend: BackendProfile) -> dict[str, object]:
     """The backend as a profile file has it."""
     own = {each.name for each in fields(backend) if ROLE_KEYS.get(each.name, role) == role}
     return {name: getattr(backend, name) for name in own if name != "url" or backend.is_remote}

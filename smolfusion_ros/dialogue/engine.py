@@ -16,7 +16,9 @@ from time import monotonic
 from smolfusion_ros.dialogue.actions import STATES, STOP, Command
 from smolfusion_ros.dialogue.answer import AnswerWriter
 from smolfusion_ros.dialogue.draft import CommandStage, Draft
-from smolfusion_ros.dialogue.model import LanguageModel, Timings
+from smolfusion_ros.dialogue.looking import Looks, View
+from smolfusion_ros.dialogue.model import LanguageModel
+from smolfusion_ros.dialogue.next_prompt import NextPrompt
 from smolfusion_ros.dialogue.outcomes import Outcomes
 from smolfusion_ros.dialogue.pins import Pins
 from smolfusion_ros.dialogue.policy import CommandPolicy, Situation
@@ -64,7 +66,7 @@ class DialogueEngine:
 
     Attributes:
         active: takes turns; while it does not, the stop reflex and the emergency stop work all the same.
-        prefill: evaluates the next prompt while nobody speaks; to be run, and woken when the scene changes.
+        prefill: evaluates the next prompt while nobody speaks; to be run.
     """
 
     def __init__(
@@ -85,7 +87,7 @@ class DialogueEngine:
         self._model = model
         self._layout = layout
         self._reflexes = reflexes
-        self._scene = scene
+        self._view = View(scene)
         self._default_session = checked_session(default_session, default_session)
         self._stop = stop_command(layout.catalogue)
         self._writer = AnswerWriter(model, layout, max_answer_tokens=self.limits.max_answer_tokens)
@@ -94,9 +96,20 @@ class DialogueEngine:
         self._backend = asyncio.Semaphore(self.limits.concurrency)
         self._drafts: dict[str, Draft] = {}  # all turns that are not finished, by id
         self._running: dict[str, Draft] = {}  # the one turn of each session that is under way
-        self._newest_session = self._default_session
+        self._looks = Looks(layout.persona.looks)
         self._pins = Pins()
-        self.prefill = Prefill(self._ahead, self._evaluate, Budget(self.limits.prefill_tokens_per_minute, monotonic))
+        self._next = NextPrompt(
+            model,
+            self._writer,
+            self._conversations,
+            self._pins,
+            line=lambda session_id: context_line(self._view.now().line, self._outcomes.news(session_id)),
+            idle=lambda: self.active and not self._drafts,
+            backend=self._backend,
+            session_id=self._default_session,
+        )
+        budget = Budget(self.limits.prefill_tokens_per_minute, monotonic)
+        self.prefill = Prefill(self._next.known, self._next.evaluate, budget)
 
     @property
     def limits(self) -> Limits:
@@ -131,7 +144,7 @@ class DialogueEngine:
         if len(self._drafts) >= self.limits.max_waiting + self.limits.concurrency:
             raise BusyError(f"{len(self._drafts)} turns are waiting for the language model")
         self._drafts[draft.id] = draft
-        self._newest_session = session
+        self._next.session_id = session
         try:
             try:
                 while (previous := self._running.get(session)) is not None:
@@ -163,7 +176,7 @@ class DialogueEngine:
             session = self._default_session  # a stop is a stop, whoever says it
         draft = self._draft(turn_id, session, utterance, listener)
         draft.source = "reflex"
-        draft.issue(command, Situation() if command.name == STOP else self._scene().situation)
+        draft.issue(command, Situation() if command.name == STOP else self._view.now().situation)
         self.interrupt()
         draft.speak(self._reflexes.reply(command))
         return draft.finish()
@@ -179,10 +192,8 @@ class DialogueEngine:
             BackendError: the backend is away.
         """
         if not self._drafts:
-            async with self._backend:
-                self.prefill.begin_anew()
-                slot = self._pins.of(self._newest_session, (await self._model.capabilities()).slots)
-                self.prefill.holds(slot, await self._writer.warm_up(slot))
+            self.prefill.begin_anew()
+            self.prefill.holds(await self._next.constant_part())
 
     def interrupt(self, *, turn_id: str | None = None) -> None:
         """End one turn, or all."""
@@ -195,6 +206,11 @@ class DialogueEngine:
         self._conversations.drop(session_id)
         self._outcomes.forget(session_id)
         self._pins.forget(session_id)
+        self.prefill.wake()
+
+    def on_scene(self) -> None:
+        """The scene is another one."""
+        self._view.changed()
         self.prefill.wake()
 
     def activate(self) -> None:
@@ -238,13 +254,16 @@ class DialogueEngine:
         return issued
 
     async def _answer(self, draft: Draft) -> None:
-        # Memory may take its time: others must not wait for it.
+        # Memory may take its time, and a look too: others must not wait for them.
         await self._conversations.recall(draft.session_id, (await self._model.capabilities()).model_id)
+        if self._looks.asked_for(draft.heard):
+            await self._view.fresh(self.limits.fresh_scene_deadline_s)
+            draft.mark("look")
         async with self._backend:
             draft.mark("queue")
             served = await self._model.capabilities()
             conversation = await self._conversations.of(draft.session_id, served.model_id)
-            scene, news = self._scene(), self._outcomes.news(draft.session_id)
+            scene, news = self._view.now(), self._outcomes.news(draft.session_id)
             draft.scene = replace(scene, line=context_line(scene.line, news))
             with self._pins.taken(draft.session_id, served.slots) as slot:
                 draft.answer = await self._writer.begin(conversation, draft.scene.line, draft.heard, slot)
@@ -254,7 +273,7 @@ class DialogueEngine:
                         async for update in updates:
                             draft.speak(update.say)
                             for written in update.commands:
-                                draft.command(written, self._scene().situation)
+                                draft.command(written, self._view.now().situation)
                 finally:
                     if draft.answer.reply.say:  # the turn joins the history, and the news with it
                         self._outcomes.told(draft.session_id, news)
@@ -262,28 +281,11 @@ class DialogueEngine:
             if not draft.answer.reply.complete:
                 draft.error = "the answer was cut off"
 
-    async def _ahead(self) -> Ahead | None:
-        """What is known of the next prompt, most likely the newest session's; None while it is of no use."""
-        if self._drafts or not self.active:
-            return None
-        session, served = self._newest_session, await self._model.capabilities()
-        conversation = await self._conversations.of(session, served.model_id)
-        line = context_line(self._scene().line, self._outcomes.news(session))
-        ids = await self._writer.ahead(conversation, line)
-        return None if ids is None else Ahead(ids, self._pins.of(session, served.slots))
-
-    async def _evaluate(self, ahead: Ahead) -> Timings | None:
-        """A chunk of the next prompt; None where a turn came first."""
-        if self._drafts or self._backend.locked():
-            return None
-        async with self._backend:
-            return await self._writer.evaluate(ahead.ids, ahead.slot)
-
     async def _remember(self, draft: Draft) -> None:
         """Put the turn into the prompt's history, then prune: the person has the answer already."""
         conversation = self._conversations.get(draft.session_id)
         if draft.answer is not None:
-            self.prefill.holds(draft.answer.slot, (*draft.answer.prompt_ids, *draft.answer.written_ids))
+            self.prefill.holds(Ahead((*draft.answer.prompt_ids, *draft.answer.written_ids), draft.answer.slot))
         if draft.answer is None or conversation is None or not draft.answer.reply.say:
             return
         try:

@@ -24,12 +24,16 @@ class Example:
 
 @dataclass(frozen=True)
 class Persona:
-    """The contents of ``config/persona.yaml``; ``examples`` are checked against the catalogue."""
+    """The contents of ``config/persona.yaml``; ``examples`` are checked against the catalogue.
+
+    ``looks`` are phrases that ask for what is seen now.
+    """
 
     name: str
     text: str
     canned_unavailable: str
     examples: tuple[Example, ...] = ()
+    looks: tuple[str, ...] = ()
 
     def without_examples(self) -> Persona:
         """The same robot, for a model that was taught what an answer looks like."""
@@ -51,6 +55,7 @@ class Persona:
                 text=" ".join(str(document["persona"]).split()),
                 canned_unavailable=str(document["canned"]["unavailable"]),
                 examples=examples,
+                looks=tuple(map(str, document.get("looks", ()))),
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ConfigurationError(f"{path}: missing or wrong: {error}") from error

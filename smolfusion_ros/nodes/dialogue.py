@@ -72,6 +72,12 @@ class DialogueConfig:
     max_answer_tokens: int = parameter(160, "Tokens of one answer", minimum=16, maximum=4096, read_only=True)
     max_waiting: int = parameter(8, "Turns that may wait for the model", minimum=0, maximum=1000)
     max_commands: int = parameter(8, "Commands of one answer; what is more is rejected", minimum=1, maximum=64)
+    fresh_scene_deadline_s: float = parameter(
+        1.0,
+        "A question about what is seen (`looks` of the persona) waits so long for a scene of now, seconds",
+        minimum=0.0,
+        maximum=30.0,
+    )
     prefill_tokens_per_minute: int = parameter(
         1200,
         "Tokens that may be evaluated a minute before anybody speaks, so that an answer begins sooner; 0: none",
@@ -182,7 +188,7 @@ class DialogueNode(ManagedNode):
     def _on_scene(self, scene: Scene) -> None:
         self._sight.on_scene(scene)
         if self._engine is not None:
-            self._io.call_soon(self._engine.prefill.wake)
+            self._io.call_soon(self._engine.on_scene)
 
     async def _turn(self, heard: str, session_id: str, listener: TurnBroadcast, turn_id: str = "") -> TurnRecord:
         if self._engine is None:
@@ -292,6 +298,7 @@ def _limits(config: DialogueConfig) -> Limits:
         max_waiting=config.max_waiting,
         concurrency=config.concurrency,
         deadline_s=config.deadline_s,
+        fresh_scene_deadline_s=config.fresh_scene_deadline_s,
         prefill_tokens_per_minute=config.prefill_tokens_per_minute,
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import cache
 from time import monotonic
 
 from rclpy.node import Node
@@ -21,7 +20,16 @@ from smolfusion_ros.nodes._log import Repeats
 from smolfusion_ros.nodes._messages import motion_message, stamp_ns
 from smolfusion_ros.nodes._parameters import Parameters, parameter
 from smolfusion_ros.nodes._run import run
-from smolfusion_ros.vision.frames import Frame, compressed_to_bgr, image_to_bgr, image_to_luma
+from smolfusion_ros.vision.frames import (
+    Frame,
+    compressed_size,
+    compressed_to_bgr,
+    compressed_to_luma,
+    image_to_bgr,
+    image_to_luma,
+    is_jpeg,
+    reduction,
+)
 from smolfusion_ros.vision.gate import GateConfig, MotionGate
 from smolfusion_ros.vision.workers import EncoderPool
 
@@ -69,27 +77,36 @@ class MotionGateNode(Node):
         self._encoder.close()
 
     def _on_image(self, image: Image) -> None:
-        # Only keyframes need colour.
-        self._judge(image, image.encoding, lambda: image_to_luma(image), lambda: image_to_bgr(image))
+        self._judge(image, image.encoding, lambda: (image_to_luma(image), None), lambda: image_to_bgr(image))
 
     def _on_compressed(self, image: CompressedImage) -> None:
-        decoded = cache(lambda: compressed_to_bgr(image.data))
-        self._judge(image, image.format, decoded, decoded)
+        # No larger than needed: a JPEG that is reduced in decoding takes a fraction of the time.
+        config = self._config.value
+
+        def analysed() -> tuple[Frame, tuple[int, int]]:
+            size = compressed_size(image.data)
+            return compressed_to_luma(image.data, reduction(size[0], config.analysis_width_px)), size
+
+        def coloured() -> Frame:
+            side = max(compressed_size(image.data))
+            return compressed_to_bgr(image.data, reduction(side, config.keyframe_max_side_px))
+
+        self._judge(image, image.format, analysed, coloured)
 
     def _judge(
         self,
         image: Image | CompressedImage,
         encoding: str,
-        analysed: Callable[[], Frame],
+        analysed: Callable[[], tuple[Frame, tuple[int, int] | None]],
         coloured: Callable[[], Frame],
     ) -> None:
         # Cameras' clocks jump, stand still, or are not set: stamps name frames, the steady clock tells durations.
         arrived_s, arrived_ns = monotonic(), self.get_clock().now().nanoseconds
         try:
-            frame = analysed()
-            decision = self._gate.update(frame, arrived_s)
+            frame, full_size = analysed()
+            decision = self._gate.update(frame, arrived_s, full_size)
             if decision.forward:
-                self._forward(coloured(), image.header)
+                self._forward(image, full_size, coloured)
         except FrameError as error:
             self._refuse(str(error))
             return
@@ -97,7 +114,7 @@ class MotionGateNode(Node):
             self._refuse(f"{type(error).__name__}: {error}")
             return
         behind_s = (arrived_ns - stamp_ns(image.header.stamp)) * 1e-9
-        self._camera.on_frame(frame.shape[1], frame.shape[0], encoding, behind_s)
+        self._camera.on_frame(*(full_size or frame.shape[1::-1]), encoding, behind_s)
         motion = motion_message(decision, self._gate.frames_seen, self._gate.frames_forwarded)
         motion.header = image.header
         self._motion.publish(motion)
@@ -106,14 +123,19 @@ class MotionGateNode(Node):
         self._camera.on_refused(reason)
         self._log.error(f"frame dropped: {reason}")
 
-    def _forward(self, frame: Frame, header: Header) -> None:
+    def _forward(
+        self, image: Image | CompressedImage, size: tuple[int, int] | None, coloured: Callable[[], Frame]
+    ) -> None:
         config = self._config.value
+        if size is not None and max(size) <= config.keyframe_max_side_px and is_jpeg(image.data):
+            self._keyframe.publish(CompressedImage(header=image.header, format="jpeg", data=image.data))
+            return
         try:
-            encoding = self._encoder.encode(frame, config.keyframe_max_side_px, config.jpeg_quality)
+            encoding = self._encoder.encode(coloured, config.keyframe_max_side_px, config.jpeg_quality)
         except BusyError as error:
             self._log.warning(f"keyframe dropped: {error}")
             return
-        encoding.add_done_callback(lambda done: self._publish(done, header))
+        encoding.add_done_callback(lambda done: self._publish(done, image.header))
 
     def _publish(self, encoding: Future[bytes], header: Header) -> None:
         """In the encoder's thread; rcl allows publishing from any."""

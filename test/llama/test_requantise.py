@@ -4,8 +4,10 @@ import ctypes
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
-from gguf import GGMLQuantizationType, GGUFReader
+from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
+from gguf.quants import dequantize
 
 from smolfusion_ros.bringup.paths import manifest_path, share_directory
 from smolfusion_ros.errors import ModelMissingError
@@ -56,3 +58,44 @@ def test_smollm2_requantised_here_has_the_sum_in_the_manifest(tmp_path: Path):
     expected = manifest.entry("smollm2-135m-instruct-q8_0").model
     assert (tmp_path / "q8.gguf").stat().st_size == expected.size
     assert sha256_of(tmp_path / "q8.gguf") == expected.sha256
+
+
+def write_adapter(path: Path, name: str = "blk.0.attn_q.weight") -> tuple[np.ndarray, np.ndarray]:
+    """A LoRA adapter of rank 2 with alpha 4 for one tensor of the toy model."""
+    [tensor] = [tensor for tensor in GGUFReader(TOY).tensors if tensor.name == "blk.0.attn_q.weight"]
+    rows, columns = tensor.data.shape
+    dice = np.random.default_rng(1)
+    low, high = dice.normal(size=(2, columns)).astype(np.float32), dice.normal(size=(rows, 2)).astype(np.float32)
+    writer = GGUFWriter(path, "llama")
+    writer.add_type("adapter")
+    writer.add_float32("adapter.lora.alpha", 4.0)
+    writer.add_tensor(f"{name}.lora_a", low)
+    writer.add_tensor(f"{name}.lora_b", high)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return low, high
+
+
+def test_adapter_is_merged_into_the_tensor_that_it_is_for_and_no_other(tmp_path: Path):
+    low, high = write_adapter(tmp_path / "adapter.gguf")
+    requantise_q8_0(TOY, tmp_path / "plain.gguf")
+    requantise_q8_0(TOY, tmp_path / "merged.gguf", tmp_path / "adapter.gguf")
+    before, after = contents(tmp_path / "plain.gguf")[0], contents(tmp_path / "merged.gguf")[0]
+    assert [name for name in before if before[name] != after[name]] == ["blk.0.attn_q.weight"]
+    weights = [
+        dequantize(tensor.data, tensor.tensor_type)
+        for name in ("plain", "merged")
+        for tensor in GGUFReader(tmp_path / f"{name}.gguf").tensors
+        if tensor.name == "blk.0.attn_q.weight"
+    ]
+    assert np.abs(weights[1] - weights[0] - 2.0 * high @ low).max() < 0.01 * np.abs(weights[1]).max()
+
+
+def test_what_is_no_adapter_of_the_model_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="is no LoRA adapter"):
+        requantise_q8_0(TOY, tmp_path / "merged.gguf", TOY)
+    write_adapter(tmp_path / "adapter.gguf", "blk.99.attn_q.weight")
+    with pytest.raises(ValueError, match=r"adapts blk\.99\.attn_q\.weight, which its base does not have"):
+        requantise_q8_0(TOY, tmp_path / "merged.gguf", tmp_path / "adapter.gguf")
