@@ -15,7 +15,10 @@ from pathlib import Path
 import httpx
 import yaml
 
+from smolfusion_ros.bringup.paths import manifest_path
 from smolfusion_ros.bringup.profile import ROLE_KEYS, ROLES, BackendProfile, Profile
+from smolfusion_ros.llama.manifest import load_manifest
+from smolfusion_ros.llama.prepare import prepare
 
 START_S = 120.0
 
@@ -29,6 +32,9 @@ def serving(
     Raises:
         RuntimeError: it does not answer within two minutes; tells its last words.
     """
+    model = str(changes.get("model", profile.backend(role).model))
+    if not model.endswith(".gguf"):
+        prepare(load_manifest(manifest_path()), model)
     with tempfile.TemporaryDirectory(prefix="smolfusion-bench-") as directory:
         path, log = Path(directory) / "bench.yaml", Path(directory) / "log"
         document = {each: profile_keys(each, profile.backend(each)) for each in ROLES}

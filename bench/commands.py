@@ -30,6 +30,7 @@ from smolfusion_ros.dialogue.persona import Persona
 from smolfusion_ros.dialogue.prompt import PromptLayout
 from smolfusion_ros.llama.client import LlamaClient
 from smolfusion_ros.llama.manifest import load_manifest
+from smolfusion_ros.llama.prepare import prepare
 from training.data.conversations import Author, Turn
 from training.data.make import PHRASINGS
 from training.data.phrasings import Phrasings
@@ -177,7 +178,7 @@ def _short(model: str) -> str:
 
 def _size(model: str) -> str:
     name, _, adapter = model.partition("+")
-    files = load_manifest(manifest_path()).resolve(name)
+    files = prepare(load_manifest(manifest_path()), name)
     paths = [*files.all, *([Path(adapter)] if adapter else [])]
     return " + ".join(f"{path.stat().st_size / 1e6:.1f}" for path in paths)
 

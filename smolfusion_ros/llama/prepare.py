@@ -159,6 +159,8 @@ def _requantise(source: Path, target: Path, adapter: Path | None) -> None:
         from smolfusion_ros.llama.requantise import requantise_q8_0
     except ImportError as error:
         raise ModelError(f"requantising needs a Python package: {error}. Install it: pip install gguf") from error
+    if adapter is not None and not adapter.is_file():
+        raise ModelMissingError(f"{adapter} is missing. It is part of the package: install it again")
     try:
         requantise_q8_0(source, target, adapter)
     except ValueError as error:

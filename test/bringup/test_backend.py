@@ -91,7 +91,7 @@ def needs(provider: str, role: str = "vlm") -> None:
         pytest.skip(f"{provider} is not installed")
     if role == "llm":
         try:
-            load_manifest(manifest_path()).resolve("smollm2-135m-instruct-q8_0")
+            load_manifest(manifest_path()).resolve("smollm2-135m-hri-q8_0")
         except ModelMissingError as error:
             pytest.skip(str(error))
 
@@ -127,7 +127,7 @@ def test_backend_serves_its_model_and_ends_on_a_signal_leaving_nothing(start: An
     needs(provider, role)
     backend = start("--role", role, "--provider", provider, "--port", str(port), "--ros-args", "-r", "__node:=x")
     url = f"http://127.0.0.1:{port}"
-    model = {"llm": "smollm2-135m-instruct-q8_0", "vlm": "tiny-smolvlm"}[role]
+    model = {"llm": "smollm2-135m-hri-q8_0", "vlm": "tiny-smolvlm"}[role]
     assert backend.wait_for(url)["data"][0]["id"] == model
     answer = ask(url, "Say hello." if role == "llm" else picture_question())
     assert answer["choices"][0]["message"]["content"].strip()
@@ -212,7 +212,7 @@ def test_model_not_prepared_is_a_message_with_the_command_that_gets_it(start: An
     needs("xllamacpp")
     code, _, err = start("--role", "llm", "--port", str(port), XDG_CACHE_HOME=str(tmp_path)).finish()
     assert code == 2
-    assert "python3 -m smolfusion_ros.bringup.fetch_models smollm2-135m-instruct-q8_0" in err
+    assert "python3 -m smolfusion_ros.bringup.fetch_models smollm2-135m-hri-q8_0" in err
 
 
 @pytest.mark.system

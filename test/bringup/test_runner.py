@@ -123,9 +123,9 @@ def test_missing_model_is_said_once_with_the_remedy_and_starts_nothing(
     captured = capsys.readouterr()
     assert captured.out == ""
     (line,) = captured.err.splitlines()
-    assert line.startswith("cannot start: model smollm2-135m-instruct-q8_0: ")
+    assert line.startswith("cannot start: model smollm2-135m-hri-q8_0: ")
     assert str(no_models / "nowhere") in line and str(no_models / "cache" / "smolfusion_ros" / "models") in line
-    assert line.endswith(f" {PREPARE_COMMAND} smollm2-135m-instruct-q8_0")
+    assert line.endswith(f" {PREPARE_COMMAND} smollm2-135m-hri-q8_0")
 
 
 @pytest.mark.parametrize("arguments", [["--no-backends"], ["--profile", "server"]])

@@ -86,7 +86,7 @@ def test_anybodys_instruction_has_its_own_system_text(layout: PromptLayout, voca
 def test_ids_are_those_of_llama_cpp(catalogue: Catalogue, english: Phrasings):
     """The real vocabulary, read by transformers and by llama.cpp from the same file."""
     llama_cpp = pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
-    path: Path = load_manifest(manifest_path()).resolve("smollm2-135m-instruct-q8_0").model
+    path: Path = load_manifest(manifest_path()).resolve("smollm2-135m-instruct-q4_1").model
     ours = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
     llama = llama_cpp.Llama(str(path), vocab_only=True, verbose=False)
     layout = PromptLayout(Persona("Smol", "You are Smol.", "Sorry."), catalogue)
