@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
 from smolfusion_ros.dialogue.actions import Command
@@ -21,6 +21,8 @@ from smolfusion_ros.errors import BackendError
 MAX_TURN_TOKENS = 448
 # Fewer are evaluated sooner than they are read.
 SAVED_FROM_TOKENS = 16
+# llama-server sends the token that it would write, and the end.
+MAX_EVALUATION_PIECES = 4
 # No tokenizer comes near this in speech; a server that does not keep to the limit of tokens is cut off here.
 CHARACTERS_PER_ANSWER_TOKEN = 16
 
@@ -87,11 +89,17 @@ class AnswerWriter:
         return (*await self._prefix_ids(), *conversation.token_ids, *opening)
 
     async def evaluate(self, ids: Sequence[int], slot: int = ANY_SLOT) -> Timings | None:
-        """Have the server evaluate a prompt into a slot's cache; what it tells of that."""
-        timings = None
-        async for chunk in self._model.complete(ids, grammar="", max_tokens=0, slot=slot):
-            timings = chunk.timings or timings
-        return timings
+        """Have the server evaluate a prompt into a slot's cache; what it tells of that.
+
+        A server that writes all the same is cut off.
+        """
+        async with aclosing(self._model.complete(ids, grammar="", max_tokens=0, slot=slot)) as chunks:
+            pieces = 0
+            async for chunk in chunks:
+                pieces += 1
+                if chunk.timings is not None or pieces > MAX_EVALUATION_PIECES:
+                    return chunk.timings
+        return None
 
     async def write(self, answer: Answer, conversation: Conversation) -> AsyncGenerator[Update, None]:
         """Let the model write; closing the iterator ends the generation in the backend.

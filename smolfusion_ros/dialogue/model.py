@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 
@@ -57,7 +57,7 @@ class LanguageModel(Protocol):
 
     def complete(
         self, prompt: Sequence[int], *, grammar: str, max_tokens: int, temperature: float = 0.0, slot: int = -1
-    ) -> AsyncIterator[Chunk]: ...
+    ) -> AsyncGenerator[Chunk, None]: ...
 
     async def restore(self, name: str) -> None: ...
 

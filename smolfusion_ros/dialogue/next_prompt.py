@@ -10,6 +10,9 @@ from smolfusion_ros.dialogue.model import LanguageModel, Timings
 from smolfusion_ros.dialogue.pins import Pins
 from smolfusion_ros.dialogue.prefill import Ahead
 from smolfusion_ros.dialogue.recall import Conversations
+from smolfusion_ros.errors import BackendError
+
+LONGEST_PART_S = 1.0
 
 
 class NextPrompt:
@@ -62,12 +65,15 @@ class NextPrompt:
         """Have the server evaluate a part of it; None where a turn came first.
 
         Raises:
-            BackendError: the server is away.
+            BackendError: the server is away, or takes far longer than a part may: nobody shall wait for that.
         """
         if not self._idle() or self._backend.locked():
             return None
         async with self._backend:
-            return await self._writer.evaluate(ahead.ids, ahead.slot)
+            try:
+                return await asyncio.wait_for(self._writer.evaluate(ahead.ids, ahead.slot), LONGEST_PART_S)
+            except asyncio.TimeoutError as error:
+                raise BackendError(f"a part of the prompt took longer than {LONGEST_PART_S:g} s") from error
 
     async def constant_part(self) -> Ahead:
         """Have the server evaluate what every prompt begins with; what that was.

@@ -174,7 +174,7 @@ class LlamaClient:
         max_tokens: int,
         temperature: float = 0.0,
         slot: int = -1,
-    ) -> AsyncIterator[Chunk]:
+    ) -> AsyncGenerator[Chunk, None]:
         """Continue a prompt of token ids under a grammar (native servers). Closing the iterator ends the generation.
 
         Args:

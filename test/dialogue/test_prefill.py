@@ -9,6 +9,7 @@ import pytest
 from dialogue_bench import NOD, Bench, rest, run
 from scripted_model import ScriptedModel, eventually
 
+from smolfusion_ros.dialogue import next_prompt
 from smolfusion_ros.dialogue.prefill import Budget
 from smolfusion_ros.dialogue.turn import SceneContext
 from smolfusion_ros.errors import BackendError
@@ -151,6 +152,21 @@ def test_server_that_goes_away_ends_nothing() -> None:
             bench.model.away = None
             see(bench, "10:00:08 nobody")
             await eventually(lambda: evaluated(bench).endswith("[10:00:08 nobody]\n"))
+
+    run(scenario())
+
+
+def test_server_that_does_not_answer_keeps_no_turn_waiting_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(next_prompt, "LONGEST_PART_S", 0.1)
+
+    async def scenario() -> None:
+        bench = Bench(deadline_s=5.0)
+        async with ahead(bench):
+            await eventually(lambda: evaluated(bench).endswith("person left]\n"))
+            number, bench.model.evaluates_after = len(bench.model.requests), asyncio.Event()
+            see(bench, "10:00:07 nobody")
+            await eventually(lambda: len(bench.model.requests) > number)
+            assert (await asyncio.wait_for(bench.turn(), 2.0)).error == ""
 
     run(scenario())
 

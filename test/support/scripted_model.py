@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,7 +125,7 @@ class ScriptedModel:
 
     async def complete(
         self, prompt: Sequence[int], *, grammar: str, max_tokens: int, temperature: float = 0.0, slot: int = -1
-    ) -> AsyncIterator[Chunk]:
+    ) -> AsyncGenerator[Chunk, None]:
         request = Request(prompt=tuple(prompt), grammar=grammar, max_tokens=max_tokens, slot=slot)
         async for chunk in self._write(request):
             yield chunk
