@@ -20,8 +20,6 @@ from training.sft import base
 from training.sft.branches import Branch
 from training.sft.run import ADAPTER, as_batches, fine_tune, read_branches
 
-CHECKED_PROMPTS = 20
-IMPORTANCE_BATCHES = 16
 EXPORTED = "exported.json"
 COMMANDS = "commands.json"
 
@@ -70,7 +68,7 @@ class Pipeline:
         adapter.convert(self._out / ADAPTER, source, self.lora)
         whole = merge.merge(source, self.lora, self.gguf("F16"))
         unseen = read_branches(self.recipe, vocabulary, [self._out / "data" / "test.jsonl"])
-        asked = check.prompts(unseen, CHECKED_PROMPTS)
+        asked = check.prompts(unseen, self.recipe.checked_prompts)
         end = _end(vocabulary)
         right = check.by_torch(taught, asked, end)
         found: dict[str, Any] = {
@@ -86,7 +84,7 @@ class Pipeline:
 
     def _importance(self, model: Any, vocabulary: PreTrainedTokenizerBase) -> dict[str, Any]:
         branches: list[Branch] = read_branches(self.recipe, vocabulary, [self._out / "data" / "train.jsonl"])
-        batches = as_batches(self.recipe, vocabulary, branches).first(IMPORTANCE_BATCHES)
+        batches = as_batches(self.recipe, vocabulary, branches).first(self.recipe.importance_batches)
         return importance.importance(model, batches, gguf_files.opened(self.gguf("F16")))
 
     def _evaluate(self) -> None:

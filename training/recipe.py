@@ -85,7 +85,11 @@ class Schedule(Part):
 
 
 class Recipe(Part):
-    """One language model's file of ``configs/``."""
+    """One language model's file of ``configs/``.
+
+    checked_prompts: how many are answered by PyTorch and by every file, to be compared. importance_batches: of training
+    data, that the importance of weights is measured with.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
     description: str = ""
@@ -94,6 +98,8 @@ class Recipe(Part):
     lora: Lora = Lora()
     schedule: Schedule
     seed: int = 0
+    checked_prompts: Positive = 20
+    importance_batches: Positive = 16
     quantise: tuple[str, ...] = Field(default=("Q8_0", "Q5_K_M", "Q4_K_M", "Q4_0"), strict=False)
 
 

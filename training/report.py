@@ -73,7 +73,7 @@ def _training(journal: list[dict[str, Any]]) -> str:
     return (
         f"## Training\n\n{len(journal)} steps, {tokens:,} tokens in {taken_s / 60:.0f} min "
         f"({tokens / taken_s:.0f} tokens/s) on {platform.machine()}. Loss of the last {len(last)} steps "
-        f"{sum(entry['loss'] for entry in last) / len(last):.3f} nats a token{unseen}.\n\n![loss]({PLOT})"
+        f"{sum(entry['losses']['loss'] for entry in last) / len(last):.3f} nats a token{unseen}.\n\n![loss]({PLOT})"
     )
 
 
