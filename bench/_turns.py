@@ -11,11 +11,11 @@ from typing import Any
 import jiter
 import jsonschema
 
-from smolfusion_ros.dialogue.actions import Catalogue
 from smolfusion_ros.dialogue.answer import AnswerWriter
 from smolfusion_ros.dialogue.conversation import Conversation
 from smolfusion_ros.dialogue.grammar import answer_schema
 from smolfusion_ros.dialogue.model import Timings
+from smolfusion_ros.dialogue.prompt import PromptLayout
 from smolfusion_ros.errors import CommandError
 from training.data.conversations import Turn
 
@@ -59,11 +59,10 @@ class Outcome:
 class Asker:
     """Puts the turns of a conversation to a model, each behind the true turns before it."""
 
-    def __init__(self, writer: AnswerWriter, catalogue: Catalogue, layout: Any) -> None:
+    def __init__(self, writer: AnswerWriter, layout: PromptLayout) -> None:
         self._writer = writer
-        self._catalogue = catalogue
         self._layout = layout
-        self._schema = jsonschema.Draft202012Validator(answer_schema(catalogue))
+        self._schema = jsonschema.Draft202012Validator(answer_schema(layout.catalogue))
 
     async def outcomes(self, turns: Sequence[Turn]) -> AsyncIterator[Outcome]:
         """What the model makes of every turn."""
@@ -88,5 +87,5 @@ class Asker:
         return outcome
 
     def _published(self, written: object) -> Call:
-        command = self._catalogue.command(written)
+        command = self._layout.catalogue.command(written)
         return {"name": command.name, **command.arguments}

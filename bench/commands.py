@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,17 @@ from rich.table import Table
 
 from bench._backend import serving
 from bench._turns import Asker, Outcome
-from smolfusion_ros.bringup.paths import manifest_path, share_directory
+from smolfusion_ros.bringup.paths import manifest_path
 from smolfusion_ros.bringup.profile import load_profile
 from smolfusion_ros.dialogue.actions import Catalogue
 from smolfusion_ros.dialogue.answer import AnswerWriter
-from smolfusion_ros.dialogue.persona import Persona
-from smolfusion_ros.dialogue.prompt import PromptLayout
 from smolfusion_ros.llama.client import LlamaClient
 from smolfusion_ros.llama.manifest import load_manifest
 from smolfusion_ros.llama.prepare import prepare
 from training.data.conversations import Author, Turn
 from training.data.make import PHRASINGS
 from training.data.phrasings import Phrasings
+from training.prompt import robot_prompt
 
 PORT = 18092
 Outcomes = list[Outcome]
@@ -53,23 +52,22 @@ def main() -> None:
     parser.add_argument("--errors", type=int, default=0, help="print so many wrong turns of each model")
     arguments = parser.parse_args()
     profile = load_profile(arguments.profile)
-    catalogue = Catalogue.load(share_directory() / "config" / "actions.yaml")
-    persona = Persona.load(share_directory() / "config" / "persona.yaml", catalogue)
-    conversations = _conversations(catalogue, persona.name, arguments)
+    prompt = robot_prompt()
+    catalogue, robot = prompt.catalogue, prompt.persona.name
+    conversations = _conversations(catalogue, robot, arguments)
     found: dict[str, Outcomes] = {}
     contenders = [(model, False) for model in arguments.model] or [(profile.llm.model, profile.llm.prompt_examples)]
     contenders += [(model, True) for model in arguments.beside]
     for model, examples in contenders:
         name, _, adapter = model.partition("+")
         variables = {"LLM_ADAPTER": adapter} if adapter else {}
-        who = persona if examples else persona.without_examples()
-        layout = PromptLayout(who, catalogue, profile.llm.chat_format)
+        layout = robot_prompt(profile.llm.chat_format, examples=examples)
         changes = {"model": name, "threads": arguments.threads}
         with serving(profile, "llm", port=PORT, variables=variables, **changes) as backend:
             writer = AnswerWriter(LlamaClient(backend.url), layout, max_answer_tokens=160)
-            found[model] = asyncio.run(_asked(Asker(writer, catalogue, layout), conversations, model))
+            found[model] = asyncio.run(_asked(Asker(writer, layout), conversations, model))
     console = Console(width=140)
-    figures = {model: _figures(model, outcomes, persona.name) for model, outcomes in found.items()}
+    figures = {model: _figures(model, outcomes, robot) for model, outcomes in found.items()}
     console.print(_summary(figures))
     console.print(_by_action(found, catalogue))
     console.print(_by_form(found))
@@ -114,20 +112,14 @@ def _figures(model: str, outcomes: Outcomes, name: str) -> dict[str, str]:
 
 
 def _summary(figures: dict[str, dict[str, str]]) -> Table:
-    table = Table(title="commands, wordings never seen")
-    table.add_column("")
-    for model in figures:
-        table.add_column(_short(model), justify="right")
+    table = _table("commands, wordings never seen", "", figures)
     for row in next(iter(figures.values())):
         table.add_row(row, *(of[row] for of in figures.values()))
     return table
 
 
 def _by_action(found: dict[str, Outcomes], catalogue: Catalogue) -> Table:
-    table = Table(title="exact, by action asked for")
-    table.add_column("action")
-    for model in found:
-        table.add_column(_short(model), justify="right")
+    table = _table("exact, by action asked for", "action", found)
     for action in catalogue:
         asked = {
             model: [each for each in outcomes if any(call["name"] == action.name for call in each.wanted)]
@@ -138,15 +130,20 @@ def _by_action(found: dict[str, Outcomes], catalogue: Catalogue) -> Table:
 
 
 def _by_form(found: dict[str, Outcomes]) -> Table:
-    table = Table(title="exact, by form")
-    table.add_column("form")
-    for model in found:
-        table.add_column(_short(model), justify="right")
+    table = _table("exact, by form", "form", found)
     forms = {_form(each.turn): None for outcomes in found.values() for each in outcomes}
     for form in sorted(forms):
         table.add_row(
             form, *(_share(each.exact for each in outcomes if _form(each.turn) == form) for outcomes in found.values())
         )
+    return table
+
+
+def _table(title: str, first: str, models: Iterable[str]) -> Table:
+    table = Table(title=title)
+    table.add_column(first)
+    for model in models:
+        table.add_column(_short(model), justify="right")
     return table
 
 

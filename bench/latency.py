@@ -23,13 +23,11 @@ from rich.table import Table
 from bench._direct import Direct, First, Past
 from bench._stack import LLM_PORT, NAMESPACE, running, wait_for_log
 from bench._talk import UTTERANCES, Exchange, Visitor
-from smolfusion_ros.bringup.paths import share_directory
 from smolfusion_ros.bringup.profile import load_profile
-from smolfusion_ros.dialogue.actions import Catalogue
-from smolfusion_ros.dialogue.persona import Persona
 from smolfusion_ros.dialogue.prompt import PromptLayout
 from smolfusion_ros.llama.client import LlamaClient
 from smolfusion_ros.nodes._spinning import spinning
+from training.prompt import robot_prompt
 
 HISTORY_TURNS = 20
 SCENE_EVERY_S = 2.0
@@ -83,12 +81,8 @@ def _talk(visitor: Visitor, turns: int) -> list[Exchange]:
 
 
 async def _directly(exchanges: Sequence[Exchange]) -> tuple[list[First], list[First]]:
-    config = share_directory() / "config"
-    catalogue, profile = Catalogue.load(config / "actions.yaml"), load_profile("embedded")
-    persona = Persona.load(config / "persona.yaml", catalogue)
-    if not profile.llm.prompt_examples:
-        persona = persona.without_examples()
-    layout = PromptLayout(persona, catalogue, profile.llm.chat_format)
+    llm = load_profile("embedded").llm
+    layout = robot_prompt(llm.chat_format, examples=llm.prompt_examples)
     direct = Direct(LlamaClient(f"http://127.0.0.1:{LLM_PORT}"), layout, HISTORY_TURNS)
     past: list[Past] = [(each.turn.scene, each.heard, _answer(each)) for each in exchanges]
     limits, naive = [], []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +11,7 @@ import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 
 from training.errors import TrainingError
+from training.whole import whole
 
 FILE = "checkpoint.pt"
 
@@ -52,20 +52,14 @@ def save(directory: Path, parts: Mapping[str, Stateful], step: int, fingerprint:
     Raises:
         TrainingError: it cannot be written.
     """
-    target = directory / FILE
-    partial = target.with_suffix(".part")
     content = {name: part.state_dict() for name, part in parts.items()}
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+    with whole(directory / FILE) as partial, partial.open("wb") as file:
+        try:
             torch.save({"step": step, "fingerprint": fingerprint, "parts": content}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except (OSError, RuntimeError) as error:  # torch wraps what goes wrong in writing
-        with suppress(OSError):
-            partial.unlink()
-        raise TrainingError(f"the checkpoint {target} cannot be written: {error}") from error
+        except RuntimeError as error:  # what goes wrong in writing, wrapped
+            raise OSError(str(error)) from error
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def resume(directory: Path, parts: Mapping[str, Stateful], fingerprint: str) -> int:

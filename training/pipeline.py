@@ -15,13 +15,10 @@ from training.data.make import make
 from training.errors import TrainingError
 from training.export import adapter, check, gguf_files, importance, merge, quantise
 from training.recipe import Recipe
-from training.report import write_report
+from training.report import COMMANDS, EXPORTED, write_report
 from training.sft import base
 from training.sft.branches import Branch
 from training.sft.run import ADAPTER, as_batches, fine_tune, read_branches
-
-EXPORTED = "exported.json"
-COMMANDS = "commands.json"
 
 
 class Pipeline:

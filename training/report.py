@@ -16,6 +16,8 @@ from training.trainer import JOURNAL
 
 matplotlib.use("Agg")
 
+# What the steps leave for it.
+EXPORTED, COMMANDS = "exported.json", "commands.json"
 REPORT = "report.md"
 PLOT = "loss.png"
 SMOOTHED_STEPS = 20
@@ -32,10 +34,10 @@ def write_report(recipe: Recipe, out: Path) -> Path:
     if journal:
         parts.append(_training(journal))
         _plot(journal, out / PLOT)
-    exported = _document(out / "exported.json")
+    exported = _document(out / EXPORTED)
     if exported:
         parts.append(_files(exported))
-    commands = _document(out / "commands.json")
+    commands = _document(out / COMMANDS)
     if commands:
         parts.append(_commands(commands))
     target = out / REPORT

@@ -33,7 +33,7 @@ def requantise_q8_0(source: Path, target: Path, adapter: Path | None = None) -> 
     adapted = adapted_by(adapter, reader) if adapter is not None else {}
     writer = GGUFWriter(target, arch=reader.fields["general.architecture"].contents())
     try:
-        _copy_metadata(reader, writer)
+        copy_metadata(reader, writer, LlamaFileType.MOSTLY_Q8_0)
         for tensor in reader.tensors:
             if tensor.tensor_type in KEPT_TYPES and tensor.name not in adapted:
                 writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
@@ -72,12 +72,13 @@ def adapted_by(adapter: Path, reader: GGUFReader) -> dict[str, Callable[[Weights
     return {name: adapting(name) for name in names}
 
 
-def _copy_metadata(reader: GGUFReader, writer: GGUFWriter) -> None:
+def copy_metadata(reader: GGUFReader, writer: GGUFWriter, file_type: LlamaFileType) -> None:
+    """All of it but for the file type."""
     for name, field in reader.fields.items():
         if name in GENERATED_KEYS:
             continue
         value = field.contents()
         if name == "general.file_type":
-            value = int(LlamaFileType.MOSTLY_Q8_0)
+            value = int(file_type)
         element = field.types[-1] if field.types[0] == GGUFValueType.ARRAY else None
         writer.add_key_value(name, value, field.types[0], sub_type=element)

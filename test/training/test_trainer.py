@@ -17,8 +17,8 @@ from toy_language_model import toy_model
 
 from training import checkpoint
 from training.errors import TrainingError
+from training.lora import with_adapter
 from training.recipe import Lora, Schedule
-from training.sft import base
 from training.sft.batches import Batches
 from training.sft.branches import IGNORED, Branch
 from training.sft.lessons import HELD_OUT, Lessons
@@ -40,7 +40,7 @@ def branches() -> list[Branch]:
 
 def trainer(directory: Path, schedule: Schedule = SCHEDULE, fingerprint: str = "toy") -> tuple[PeftModel, Trainer]:
     torch.manual_seed(5)
-    model = base.with_adapter(toy_model(), Lora(rank=4, alpha=8, dropout=0.1))
+    model = with_adapter(toy_model(), Lora(rank=4, alpha=8, dropout=0.1), "CAUSAL_LM")
     batches = Batches(branches(), batch_tokens=64, padding=0, seed=1)
     lessons = Lessons(model, batches, batches.first(1))
     return model, Trainer(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from smolfusion_ros.dialogue.actions import Catalogue
 from smolfusion_ros.errors import CommandError
 from training.data.conversations import Turn
 from training.errors import TrainingError
+from training.whole import whole
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,11 @@ def write(path: Path, conversations: Iterable[Sequence[Turn]]) -> int:
     Raises:
         TrainingError: the file cannot be written.
     """
-    partial, number = path.with_name(f"{path.name}.part"), 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
-            for turns in conversations:
-                file.write(json.dumps({"turns": [turn.as_json() for turn in turns]}, ensure_ascii=False) + "\n")
-                number += 1
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise TrainingError(f"{path} cannot be written: {error}") from error
+    number = 0
+    with whole(path) as partial, partial.open("w", encoding="utf-8") as file:
+        for turns in conversations:
+            file.write(json.dumps({"turns": [turn.as_json() for turn in turns]}, ensure_ascii=False) + "\n")
+            number += 1
     return number
 
 

@@ -11,12 +11,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from smolfusion_ros.bringup.paths import share_directory
-from smolfusion_ros.dialogue.actions import Catalogue
-from smolfusion_ros.dialogue.persona import Persona
 from training.data import files
 from training.data.conversations import Author, Turn
 from training.data.phrasings import Phrasings
+from training.prompt import robot_prompt
 
 PHRASINGS = Path(__file__).parents[1] / "phrasings"
 
@@ -27,9 +25,8 @@ def make(out: Path, *, train: int, test: int, language: str, seed: int) -> None:
     Raises:
         TrainingError: a phrasing is wrong, or a file cannot be written.
     """
-    config = share_directory() / "config"
-    catalogue = Catalogue.load(config / "actions.yaml")
-    name = Persona.load(config / "persona.yaml", catalogue).name
+    prompt = robot_prompt()
+    catalogue, name = prompt.catalogue, prompt.persona.name
     phrasings = Phrasings.load(PHRASINGS / language, catalogue)
     counts: Counter[str] = Counter()
     for part, number in (("train", train), ("test", test)):

@@ -94,10 +94,10 @@ def _named(tensors: dict[str, torch.Tensor], reader: GGUFReader) -> dict[str, tu
 
 
 def _permuted(rows: np.ndarray[Any, Any], module: str, reader: GGUFReader) -> np.ndarray[Any, Any]:
-    """Rows of B as llama.cpp has those of the weight: pairs of rotary embedding side by side."""
+    """Rows of B as llama.cpp has those of the weight."""
     arch = gguf_files.architecture(reader)
     counted = PERMUTED.get(arch, {}).get(module.split(".")[-1])
     if counted is None:
         return rows
     heads = int(gguf_files.value(reader, f"{arch}.attention.{counted}"))
-    return rows.reshape(heads, 2, rows.shape[0] // heads // 2, -1).swapaxes(1, 2).reshape(rows.shape)
+    return gguf_files.paired_rows(rows, heads)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gguf import GGUFReader, GGUFValueType, GGUFWriter
+import numpy as np
+from gguf import GGUFReader, GGUFWriter
 
 from training.errors import TrainingError
+from training.whole import whole
 
-# The writer makes these itself.
-GENERATED_KEYS = ("GGUF.version", "GGUF.tensor_count", "GGUF.kv_count", "general.architecture")
+Matrix = np.ndarray[Any, Any]
 
 
 def opened(path: Path) -> GGUFReader:
@@ -39,13 +40,9 @@ def layers(reader: GGUFReader) -> int:
     return int(value(reader, f"{architecture(reader)}.block_count"))
 
 
-def copy_metadata(reader: GGUFReader, writer: GGUFWriter, **changed: Any) -> None:
-    """All of it but for the keys of ``changed`` (``general_file_type=1``)."""
-    for name, field in reader.fields.items():
-        if name not in GENERATED_KEYS:
-            element = field.types[-1] if field.types[0] == GGUFValueType.ARRAY else None
-            content = changed.get(name.replace(".", "_"), field.contents())
-            writer.add_key_value(name, content, field.types[0], sub_type=element)
+def paired_rows(rows: Matrix, heads: int) -> Matrix:
+    """Rows of a q or k projection as llama.cpp has them: pairs of the rotary embedding side by side."""
+    return rows.reshape(heads, 2, rows.shape[0] // heads // 2, -1).swapaxes(1, 2).reshape(rows.shape)
 
 
 @contextmanager
@@ -55,9 +52,7 @@ def written(target: Path, arch: str) -> Iterator[GGUFWriter]:
     Raises:
         TrainingError: the file cannot be written.
     """
-    partial = target.with_name(f"{target.name}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with whole(target) as partial:
         writer = GGUFWriter(partial, arch)
         try:
             yield writer
@@ -66,9 +61,3 @@ def written(target: Path, arch: str) -> Iterator[GGUFWriter]:
             writer.write_tensors_to_file()
         finally:
             writer.close()
-        partial.replace(target)
-    except OSError as error:
-        raise TrainingError(f"{target} cannot be written: {error}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()

@@ -8,7 +8,7 @@ import numpy as np
 from gguf import GGMLQuantizationType, LlamaFileType
 from gguf.quants import dequantize
 
-from smolfusion_ros.llama.requantise import adapted_by
+from smolfusion_ros.llama.requantise import adapted_by, copy_metadata
 from training.errors import TrainingError
 from training.export import gguf_files
 
@@ -20,13 +20,12 @@ def merge(base: Path, adapter: Path, target: Path) -> Path:
         TrainingError: a file cannot be read or written, or the adapter is of another model.
     """
     reader = gguf_files.opened(base)
-    gguf_files.opened(adapter)
     try:
         adapted = adapted_by(adapter, reader)
-    except ValueError as error:
-        raise TrainingError(str(error)) from error
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{adapter} cannot be merged: {error}") from error
     with gguf_files.written(target, gguf_files.architecture(reader)) as writer:
-        gguf_files.copy_metadata(reader, writer, general_file_type=int(LlamaFileType.MOSTLY_F16))
+        copy_metadata(reader, writer, LlamaFileType.MOSTLY_F16)
         for tensor in reader.tensors:
             values = dequantize(tensor.data, tensor.tensor_type)
             if tensor.name in adapted:

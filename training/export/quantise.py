@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import llama_cpp
 import numpy as np
 
 from training.errors import TrainingError
+from training.whole import whole
 
 # What an importance matrix helps: the levels with blocks of blocks and few bits.
 WEIGHED = ("Q5_K_M", "Q4_K_M", "Q4_0")
@@ -39,22 +39,13 @@ def quantise(
         raise TrainingError(f"quantisation {level!r} is none of {', '.join(LEVELS)}")
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = LEVELS[level]
-    entries = None
+    entries = _entries(importance or {})  # held until llama.cpp has read them
     if importance:
-        entries = _entries(importance)
         params.imatrix = entries
-    partial = target.with_name(f"{target.name}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with whole(target) as partial:
         code = llama_cpp.llama_model_quantize(str(source).encode(), str(partial).encode(), ctypes.byref(params))
         if code != 0:
             raise TrainingError(f"llama.cpp could not quantise {source} to {level} (code {code}); is the disk full?")
-        partial.replace(target)
-    except OSError as error:
-        raise TrainingError(f"{target} cannot be written: {error}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
     return target
 
 

@@ -70,13 +70,11 @@ def _write_text(model: SmolVLMForConditionalGeneration, vocabulary: Vocabulary, 
         if not model.config.tie_word_embeddings:
             _add(writer, "output.weight", model.lm_head.weight)
         _add(writer, "output_norm.weight", weights["norm.weight"])
+        heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
         for layer in range(config.num_hidden_layers):
             for theirs, ours in _LAYER.items():
                 values = weights[f"layers.{layer}.{theirs}.weight"]
-                if ours in ("attn_q", "attn_k"):
-                    heads = config.num_attention_heads if ours == "attn_q" else config.num_key_value_heads
-                    values = _permuted(values, heads)
-                _add(writer, f"blk.{layer}.{ours}.weight", values)
+                _add(writer, f"blk.{layer}.{ours}.weight", values, heads=heads.get(ours, 0))
 
 
 def _add_vocabulary(writer: gguf.GGUFWriter, vocabulary: Vocabulary) -> None:
@@ -128,13 +126,10 @@ def _write_tower(model: SmolVLMForConditionalGeneration, path: Path, name: str) 
             _add(writer, ours, values, full=any(each in ours for each in _FULL))
 
 
-def _add(writer: gguf.GGUFWriter, name: str, values: torch.Tensor, full: bool = False) -> None:
+def _add(writer: gguf.GGUFWriter, name: str, values: torch.Tensor, *, full: bool = False, heads: int = 0) -> None:
     array: np.ndarray[Any, Any] = values.detach().cpu().float().numpy()
+    if heads:
+        array = gguf_files.paired_rows(array, heads)
     if array.ndim >= 2 and not full:
         array = array.astype(np.float16)
     writer.add_tensor(name, np.ascontiguousarray(array))
-
-
-def _permuted(rows: torch.Tensor, heads: int) -> torch.Tensor:
-    """Rows as llama.cpp has them: pairs of the rotary embedding side by side."""
-    return rows.reshape(heads, 2, rows.shape[0] // heads // 2, -1).swapaxes(1, 2).reshape(rows.shape)

@@ -1,11 +1,11 @@
-"""The model that is taught, with its tokenizer and a fresh adapter."""
+"""The model that is taught, with its tokenizer."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from peft import PeftModel, prepare_model_for_kbit_training
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Vocabulary
 
@@ -13,7 +13,7 @@ from smolfusion_ros.bringup.paths import manifest_path
 from smolfusion_ros.llama.manifest import load_manifest
 from smolfusion_ros.llama.prepare import prepare
 from training.errors import TrainingError
-from training.recipe import Base, Lora
+from training.recipe import Base
 
 
 def load(base: Base) -> tuple[PreTrainedModel, Vocabulary]:
@@ -54,25 +54,6 @@ def gguf_file(base: Base) -> Path:
     if not name:
         raise TrainingError(f"base.gguf: name the GGUF of {base.hub} that the adapter is to be merged into")
     return prepare(load_manifest(manifest_path()), name).model
-
-
-def with_adapter(model: PreTrainedModel, lora: Lora) -> PeftModel:
-    """The model with a fresh adapter: its B matrices are zero, so it answers as before.
-
-    Raises:
-        TrainingError: no layer has a name of ``targets``.
-    """
-    config = LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=list(lora.targets),
-        task_type="CAUSAL_LM",
-    )
-    try:
-        return get_peft_model(model, config)
-    except ValueError as error:
-        raise TrainingError(f"lora.targets {', '.join(lora.targets)}: {error}") from error
 
 
 def with_saved_adapter(model: PreTrainedModel, directory: Path) -> PeftModel:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from training.errors import TrainingError
 from training.sft.branches import IGNORED, Branch
@@ -90,14 +91,12 @@ class Batches:
             yield batch
 
     def _padded(self, batch: Sequence[Branch]) -> Batch:
-        longest = max(len(branch.ids) for branch in batch)
-
-        def rows(values: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
-            return torch.tensor([[*row, *[filler] * (longest - len(row))] for row in values])
+        def rows(values: Iterable[Sequence[int]], filler: int) -> torch.Tensor:
+            return pad_sequence([torch.tensor(row) for row in values], batch_first=True, padding_value=filler)
 
         return Batch(
             torch.tensor(batch[0].prefix),
-            rows([branch.ids for branch in batch], self._padding),
-            rows([branch.labels for branch in batch], IGNORED),
+            rows((branch.ids for branch in batch), self._padding),
+            rows((branch.labels for branch in batch), IGNORED),
             sum(len(branch.ids) for branch in batch),
         )

@@ -9,13 +9,11 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from smolfusion_ros.bringup.paths import share_directory
-from smolfusion_ros.dialogue.actions import Catalogue
-from smolfusion_ros.dialogue.persona import Persona
-from smolfusion_ros.dialogue.prompt import PromptLayout
 from training.checkpoint import Adapter
 from training.data import files
 from training.errors import TrainingError
+from training.lora import with_adapter
+from training.prompt import robot_prompt
 from training.recipe import Recipe
 from training.sft import base
 from training.sft.batches import Batches
@@ -24,15 +22,6 @@ from training.sft.lessons import HELD_OUT, Lessons
 from training.trainer import Trainer, watched
 
 ADAPTER = "adapter"
-
-
-def layout(recipe: Recipe) -> PromptLayout:
-    """The prompt that a model of this recipe gets on a robot: without examples, it has learned from better ones."""
-    config = share_directory() / "config"
-    catalogue = Catalogue.load(config / "actions.yaml")
-    return PromptLayout(
-        Persona.load(config / "persona.yaml", catalogue).without_examples(), catalogue, recipe.base.chat_format
-    )
 
 
 def fine_tune(recipe: Recipe, data: Path, out: Path) -> Path:
@@ -50,7 +39,7 @@ def fine_tune(recipe: Recipe, data: Path, out: Path) -> Path:
     schedule = recipe.schedule
     branches = read_branches(recipe, vocabulary, [data / "train.jsonl", *recipe.data.extra])
     held_out = as_batches(recipe, vocabulary, read_branches(recipe, vocabulary, [data / "test.jsonl"]))
-    peft = base.with_adapter(model, recipe.lora)
+    peft = with_adapter(model, recipe.lora, "CAUSAL_LM")
     lessons = Lessons(peft, as_batches(recipe, vocabulary, branches), held_out.first(schedule.held_out_batches))
     trainer = Trainer(
         lessons.gradients,
@@ -76,7 +65,7 @@ def read_branches(recipe: Recipe, vocabulary: PreTrainedTokenizerBase, paths: Se
     Raises:
         TrainingError: a file cannot be read, or a line is wrong.
     """
-    prompt = layout(recipe)
+    prompt = robot_prompt(recipe.base.chat_format)
     tokenizer = Tokenizer(vocabulary, prompt, longest=recipe.schedule.longest_tokens)
     found = (tokenizer.branch(each) for path in paths for each in files.read(path, prompt.catalogue))
     return [branch for branch in found if branch is not None]

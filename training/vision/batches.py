@@ -8,12 +8,13 @@ from random import Random
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch.nn.utils.rnn import pad_sequence
 
 from smolfusion_ros.vision.specs import SceneSpec
 from training.vision.cache import Pictures
 from training.vision.labels import IGNORED, attributes, patches
 from training.vision.model import normalised
+from training.vision.order import indices
 from training.vision.pictures import scene
 from training.vision.questions import asked
 from training.vision.recipe import VisionRecipe
@@ -51,34 +52,23 @@ class Batches:
         self._recipe = recipe
         self._pictures = pictures
         self._vocabulary = vocabulary
-        self._order: tuple[int, NDArray[np.int64]] | None = None
 
     def of_step(self, step: int) -> Batch:
         """The batch of a step, counted from 1."""
         recipe = self._recipe
         random = Random(f"batch {recipe.seed} {step}")
-        indices = self._indices(step - 1)
-        flips = [random.random() < 0.5 for _ in indices]
-        tiles = self._pictures.tiles(indices)
+        numbers = indices(recipe.seed, recipe.scenes.train, step, recipe.schedule.batch)
+        flips = [random.random() < 0.5 for _ in numbers]
+        tiles = self._pictures.tiles(numbers)
         tiles[flips] = tiles[flips][:, :, ::-1]
-        specs = [scene(recipe.seed, index) for index in indices]
+        specs = [scene(recipe.seed, index) for index in numbers]
         told = [mirrored(spec) if flip else spec for spec, flip in zip(specs, flips, strict=True)]
         pixels = normalised(torch.from_numpy(tiles))
         shift = random.randint(-_SHIFT, _SHIFT), random.randint(-_SHIFT, _SHIFT)
-        gain = torch.tensor([random.uniform(1 - _CONTRAST, 1 + _CONTRAST) for _ in indices])
-        offset = torch.tensor([random.uniform(-_BRIGHTNESS, _BRIGHTNESS) for _ in indices])
+        gain = torch.tensor([random.uniform(1 - _CONTRAST, 1 + _CONTRAST) for _ in numbers])
+        offset = torch.tensor([random.uniform(-_BRIGHTNESS, _BRIGHTNESS) for _ in numbers])
         pixels = torch.roll(pixels, shift, (2, 3)) * gain[:, None, None, None] + offset[:, None, None, None]
         return self._assembled(pixels, told, random)
-
-    def _indices(self, step: int) -> list[int]:
-        size, count = self._recipe.schedule.batch, self._recipe.scenes.train
-        found: list[int] = []
-        for at in range(step * size, (step + 1) * size):
-            epoch, within = divmod(at, count)
-            if self._order is None or self._order[0] != epoch:
-                self._order = epoch, np.random.default_rng([self._recipe.seed, epoch]).permutation(count)
-            found.append(int(self._order[1][within]))
-        return found
 
     def _assembled(self, pixels: torch.Tensor, specs: Sequence[SceneSpec], random: Random) -> Batch:
         tower = self._recipe.tower
@@ -86,14 +76,13 @@ class Batches:
         for spec in specs:
             question, text = asked(spec, random, self._recipe.schedule.captions)
             prompt, answer = self._vocabulary.prompt(question, tower.tokens), self._vocabulary.answer(text)
-            rows.append([*prompt, *answer])
-            labels.append([*[IGNORED] * len(prompt), *answer])
-        longest = max(map(len, rows))
+            rows.append(torch.tensor([*prompt, *answer]))
+            labels.append(torch.tensor([*[IGNORED] * len(prompt), *answer]))
         maps = [patches(spec, tower.patches) for spec in specs]
         return Batch(
             pixels=pixels,
-            ids=torch.tensor([[*row, *[self._vocabulary.id(PAD)] * (longest - len(row))] for row in rows]),
-            labels=torch.tensor([[*row, *[IGNORED] * (longest - len(row))] for row in labels]),
+            ids=pad_sequence(rows, batch_first=True, padding_value=self._vocabulary.id(PAD)),
+            labels=pad_sequence(labels, batch_first=True, padding_value=IGNORED),
             attributes=torch.tensor([attributes(spec) for spec in specs]),
             kinds=torch.from_numpy(np.stack([kinds.reshape(-1) for kinds, _ in maps])),
             colours=torch.from_numpy(np.stack([colours.reshape(-1) for _, colours in maps])),

@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from random import Random
@@ -18,6 +17,7 @@ from smolfusion_ros.vision import canvas, drawing, figure, render, specs
 from training.errors import TrainingError
 from training.vision import pictures, scenes
 from training.vision.pictures import Frame, scene, tile
+from training.whole import whole
 
 CHUNK = 500
 _DRAWING = (canvas, drawing, figure, pictures, render, scenes, specs)
@@ -93,13 +93,5 @@ class Pictures:
 
 def _draw(path: Path, seed: int, numbers: range, side: int) -> None:
     tiles: list[Frame] = [tile(scene(seed, index), side, Random(f"tile {seed} {index}")) for index in numbers]
-    partial = path.with_suffix(".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            np.save(file, np.stack(tiles))
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise TrainingError(f"{path} cannot be written: {error}") from error
+    with whole(path) as partial, partial.open("wb") as file:
+        np.save(file, np.stack(tiles))

@@ -7,21 +7,22 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from smolfusion_ros.errors import SmolFusionError
 from training.checkpoint import Adapter
 from training.errors import TrainingError
-from training.recipe import Lora, load
+from training.lora import with_adapter
+from training.recipe import load
 from training.trainer import Trainer, Work, watched
 from training.vision.labelled import QUESTIONS, Labelled, read
 from training.vision.labels import IGNORED
+from training.vision.order import indices
 from training.vision.recipe import FinetuneRecipe
 
 ADAPTER, MERGED = "adapter", "merged"
@@ -90,7 +91,7 @@ def finetune(recipe: FinetuneRecipe, train: Path, test: Path, out: Path) -> Path
     def gradients(step: int) -> Work:
         model.train()
         total = 0.0
-        for index in _order(recipe.seed, len(pictures), step, schedule.batch):
+        for index in indices(recipe.seed, len(pictures), step, schedule.batch):
             loss = examples.loss(pictures[index]) / schedule.batch
             loss.backward()
             total += loss.item()
@@ -130,28 +131,7 @@ def _base(recipe: FinetuneRecipe) -> tuple[PeftModel, Any]:
     except (OSError, ValueError, ImportError) as error:
         raise TrainingError(f"the base model {recipe.hub} cannot be loaded: {error}") from error
     model.to("cuda" if cuda else "cpu")
-    return _adapted(model, recipe.lora), processor
-
-
-def _adapted(model: Any, lora: Lora) -> PeftModel:
-    config = LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=list(lora.targets)
-    )
-    try:
-        adapted = get_peft_model(model, config)
-    except ValueError as error:
-        raise TrainingError(f"lora.targets {', '.join(lora.targets)}: {error}") from error
-    assert isinstance(adapted, PeftModel)
-    return adapted
-
-
-def _order(seed: int, count: int, step: int, batch: int) -> list[int]:
-    """The pictures of a step, counted from 1: all of them in a new order each epoch."""
-    found = []
-    for at in range((step - 1) * batch, step * batch):
-        epoch, within = divmod(at, count)
-        found.append(Random(f"{seed} {epoch}").sample(range(count), count)[within])
-    return found
+    return with_adapter(model, recipe.lora), processor
 
 
 def _fingerprint(recipe: FinetuneRecipe, examples: Sequence[Labelled]) -> str:

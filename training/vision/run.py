@@ -101,13 +101,13 @@ def _optimizers(model: nn.Module, heads: nn.Module, schedule: Schedule) -> tuple
 
 
 def _drawn(counts: Iterator[int], total: int, text: str) -> None:
-    before = 0
-    for _ in track(_each(counts, before), description=text, total=total):
+    for _ in track(_each(counts), description=text, total=total):
         pass
 
 
-def _each(counts: Iterator[int], before: int) -> Iterator[int]:
+def _each(counts: Iterator[int]) -> Iterator[int]:
     """Every number up to the last count: a progress bar moves by one."""
+    before = 0
     for count in counts:
         yield from range(before, count)
         before = count
