@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ import httpx
 from smolfusion_ros.errors import BackendError, BackendUnavailableError
 from smolfusion_ros.llama import slots
 from smolfusion_ros.llama.guard import PROBE_TIMEOUT_S, Guard, State
+
+# The layout's own pieces, and what is seen now: its line is evaluated ahead of a turn and put into its prompt.
+REMEMBERED_PIECES = 64
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ class LlamaClient:
             trust_env=False,
         )
         self._capabilities: Capabilities | None = None
-        self._token_cache: dict[tuple[str, bool], tuple[int, ...]] = {}
+        self._token_cache: OrderedDict[tuple[str, bool], tuple[int, ...]] = OrderedDict()  # the newest last
 
     async def close(self) -> None:
         """Close all connections; the server frees what it was doing for them."""
@@ -148,13 +152,14 @@ class LlamaClient:
         return self._capabilities
 
     async def tokenize(self, text: str, *, special: bool) -> tuple[int, ...]:
-        """Token ids of a piece of text (native servers).
+        """Token ids of a piece of text (native servers). Those of the last pieces are remembered.
 
         Args:
-            special: control tokens in the text count as such; cached, as such pieces are constant.
+            special: control tokens in the text count as such.
         """
         key = (text, special)
-        if special and key in self._token_cache:
+        if key in self._token_cache:
+            self._token_cache.move_to_end(key)
             return self._token_cache[key]
         body = {"content": text, "add_special": False, "parse_special": special}
         answer = await self._post("/tokenize", body, is_answer=False)
@@ -162,8 +167,9 @@ class LlamaClient:
             ids = tuple(int(token) for token in answer["tokens"])
         except (KeyError, TypeError, ValueError) as error:
             raise BackendError(f"{self.url} gave no tokens: {str(answer)[:200]}") from error
-        if special:
-            self._token_cache[key] = ids
+        self._token_cache[key] = ids
+        if len(self._token_cache) > REMEMBERED_PIECES:
+            self._token_cache.popitem(last=False)
         return ids
 
     async def complete(

@@ -17,6 +17,7 @@ from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._camera import CameraWatch
 from smolfusion_ros.nodes._diagnostics import Diagnostics, Status
 from smolfusion_ros.nodes._log import Repeats
+from smolfusion_ros.nodes._malloc import keep_freed_memory
 from smolfusion_ros.nodes._messages import motion_message, stamp_ns
 from smolfusion_ros.nodes._parameters import Parameters, parameter
 from smolfusion_ros.nodes._run import run
@@ -81,15 +82,14 @@ class MotionGateNode(Node):
 
     def _on_compressed(self, image: CompressedImage) -> None:
         # No larger than needed: a JPEG that is reduced in decoding takes a fraction of the time.
-        config = self._config.value
+        config, data = self._config.value, bytes(image.data)
 
         def analysed() -> tuple[Frame, tuple[int, int]]:
-            size = compressed_size(image.data)
-            return compressed_to_luma(image.data, reduction(size[0], config.analysis_width_px)), size
+            size = compressed_size(data)
+            return compressed_to_luma(data, reduction(size[0], config.analysis_width_px)), size
 
         def coloured() -> Frame:
-            side = max(compressed_size(image.data))
-            return compressed_to_bgr(image.data, reduction(side, config.keyframe_max_side_px))
+            return compressed_to_bgr(data, reduction(max(compressed_size(data)), config.keyframe_max_side_px))
 
         self._judge(image, image.format, analysed, coloured)
 
@@ -155,6 +155,7 @@ class MotionGateNode(Node):
 
 
 def main() -> int:
+    keep_freed_memory()
     return run(MotionGateNode)
 
 

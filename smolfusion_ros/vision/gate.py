@@ -11,27 +11,23 @@ import math
 from collections import deque
 from dataclasses import dataclass, field, fields
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from smolfusion_ros.errors import ConfigurationError, FrameError
+from smolfusion_ros.vision.change import Change, Frame, compared, is_everywhere, shrunk
 
 Roi = tuple[int, int, int, int]
-Frame = NDArray[np.uint8]
 
 MIN_SIDE_PX = 16
 # The age of the frame that "is it moving right now" is measured against.
 _RECENT_S = 0.15
 # After a longer pause between two frames nothing is known of what moved meanwhile.
 _PAUSE_S = 1.0
-_GRID = (8, 6)
-_CELL_SHARE = 5  # of 255: a cell counts as textured or changed from 2 % of its pixels on
-_EDGE_LEVELS = 12
-# Grey levels between dark and bright below which a gain cannot be told from an offset.
-_MIN_CONTRAST = 8.0
+# A camera that shook so long ago may do it again: one that walks.
+_SHAKING_S = 2.0
 
 
 def _number(default: float, low: float, high: float, description: str) -> Any:
@@ -93,12 +89,6 @@ class _State(Enum):
     PANNING = "panning"
 
 
-class _Change(NamedTuple):
-    mask: Frame
-    fraction: float
-    score: float
-
-
 class MotionGate:
     """Takes every frame of one camera, in order; not to be shared between threads.
 
@@ -117,6 +107,7 @@ class MotionGate:
         self._first_forwarded_s = -math.inf
         self._motion_forwarded_s = -math.inf
         self._pending_s: float | None = None
+        self._shaken_s = -math.inf
         self._recent: deque[tuple[float, Frame]] = deque()
         self._reset(np.zeros((1, 1), np.uint8))
 
@@ -146,18 +137,17 @@ class MotionGate:
         self._last_time_s = time_s
         self._clock_s += elapsed_s
         self.frames_seen += 1
-        small = self._shrink(frame)
+        small = shrunk(frame, self._config.analysis_width_px)
         size = full_size or (width, height)
         if size != self._frame_size:
             self._frame_size = size
             self._reset(small)
-            return self._decide(self._first(), _Change(small, 0.0, 0.0))
+            return self._decide(self._first(), Change(small, 0.0, 0.0))
         if elapsed_s > _PAUSE_S:
             self._recent = deque([(self._clock_s, small)])
             self._moved_s = self._pending_s = -math.inf
 
-        change = self._change(small, self._background)
-        now = self._change(small, self._recent[0][1])
+        change, now = self._changes(small)
         reason = self._step(small, change, now)
         cv2.accumulateWeighted(small, self._background, 1.0 - float(np.exp(-elapsed_s / self._config.background_tau_s)))
         self._recent.append((self._clock_s, small))
@@ -168,13 +158,34 @@ class MotionGate:
             reason = "refresh"
         return self._decide(reason, change)
 
-    def _step(self, small: Frame, change: _Change, now: _Change) -> str:
+    def _changes(self, small: Frame) -> tuple[Change, Change]:
+        """What differs from the background, and from a moment ago; more is forgiven while the camera shakes."""
+        before, threshold = self._recent[0][1], self._config.pixel_threshold
+        now = compared(small, before, threshold)
+        shaking = self._clock_s - self._shaken_s < _SHAKING_S
+        if self._is_camera(now):
+            if not shaking:  # or turns: that is seen in a moment
+                self._pan()
+            self._shaken_s, shaking = self._clock_s, True
+        if not shaking:
+            return compared(small, self._background, threshold), now
+        now = compared(small, before, threshold, shaking=True)
+        if self._is_camera(now):
+            self._pan()
+        return compared(small, self._background, threshold, shaking=True), now
+
+    def _is_camera(self, now: Change) -> bool:
+        if now.fraction >= self._config.camera_changed_fraction:
+            return True
+        return now.fraction >= self._config.min_changed_fraction and is_everywhere(now, self._recent[0][1])
+
+    def _pan(self) -> None:
+        self._state, self._moved_s, self._pending_s = _State.PANNING, self._clock_s, None
+
+    def _step(self, small: Frame, change: Change, now: Change) -> str:
         """Move between the states; gives the reason to forward this frame, or ''."""
         config, clock = self._config, self._clock_s
         least = config.min_changed_fraction
-        if now.fraction >= least and self._is_camera(now):
-            self._state, self._moved_s, self._pending_s = _State.PANNING, clock, None
-            return ""
         if self._state is _State.PANNING:
             return self._settle(small) if clock - self._moved_s >= config.still_min_s else ""
         if self._state is _State.ACTIVE:
@@ -214,7 +225,7 @@ class MotionGate:
         self._background = small.astype(np.float32)
         self._recent = deque([(self._clock_s, small)])
 
-    def _decide(self, reason: str, change: _Change) -> GateDecision:
+    def _decide(self, reason: str, change: Change) -> GateDecision:
         if reason:
             self.frames_forwarded += 1
             self._forwarded_s = self._clock_s
@@ -228,40 +239,7 @@ class MotionGate:
             camera_moving=self._state is _State.PANNING,
         )
 
-    def _shrink(self, frame: Frame) -> Frame:
-        grey = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
-        height, width = grey.shape[:2]
-        if width > self._config.analysis_width_px:
-            small_width = self._config.analysis_width_px
-            small_height = max(1, round(height * small_width / width))
-            grey = cv2.resize(grey, (small_width, small_height), interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.blur(grey, (5, 5)), dtype=np.uint8)
-
-    def _change(self, small: Frame, reference: NDArray[Any]) -> _Change:
-        gain, offset = _light(small, reference, self._config.pixel_threshold / 2)
-        expected = cv2.convertScaleAbs(reference, alpha=gain, beta=offset)
-        difference = cv2.absdiff(small, expected)
-        _, mask = cv2.threshold(difference, self._config.pixel_threshold, 255, cv2.THRESH_BINARY)
-        fraction = cv2.countNonZero(mask) / mask.size
-        return _Change(np.asarray(mask, dtype=np.uint8), fraction, float(cv2.mean(difference)[0]))
-
-    def _is_camera(self, now: _Change) -> bool:
-        """Tell a moving camera from a moving thing: nearly all textured cells change, from side to side."""
-        if now.fraction >= self._config.camera_changed_fraction:
-            return True
-        before = self._recent[0][1]
-        edges = cv2.morphologyEx(before, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-        _, edges = cv2.threshold(edges, _EDGE_LEVELS, 255, cv2.THRESH_BINARY)
-        textured = cv2.resize(edges, _GRID, interpolation=cv2.INTER_AREA) >= _CELL_SHARE
-        changed = cv2.resize(now.mask, _GRID, interpolation=cv2.INTER_AREA) >= _CELL_SHARE
-        both = textured & changed
-        wide = np.flatnonzero(textured.any(axis=0))
-        moved = np.flatnonzero(both.any(axis=0))
-        if moved.size == 0 or moved[0] > wide[0] + 1 or moved[-1] < wide[-1] - 1:
-            return False
-        return bool(moved[-1] - moved[0] >= _GRID[0] // 2 and both.sum() >= 0.6 * textured.sum())
-
-    def _roi(self, change: _Change) -> Roi:
+    def _roi(self, change: Change) -> Roi:
         core = cv2.erode(change.mask, np.ones((3, 3), np.uint8))
         x, y, width, height = cv2.boundingRect(core if cv2.countNonZero(core) else change.mask)
         rows, columns = change.mask.shape
@@ -275,32 +253,3 @@ class MotionGate:
             int((right - left) * scale_x),
             int((bottom - top) * scale_y),
         )
-
-
-def _light(small: Frame, reference: NDArray[Any], tolerance: float) -> tuple[float, float]:
-    """Fit the change of light as gain and offset: Tukey's resistant line over every 25th pixel.
-
-    Medians of the darker and the brighter half leave out what moves, up to a half of each. Where something
-    larger moves, no change of light at all may explain more of the picture, and is then preferred.
-    """
-    before = reference[2::5, 2::5].ravel().astype(np.float32)
-    if before.size < 8:
-        return 1.0, 0.0
-    difference = small[2::5, 2::5].ravel() - before
-    order = np.argsort(before)
-    half = before.size // 2
-    dark, bright = order[:half], order[half:]
-    dark_level, bright_level = float(before[dark[half // 2]]), float(before[bright[half // 2]])
-    dark_change, bright_change = _median(difference[dark]), _median(difference[bright])
-    slope = 0.0
-    if bright_level - dark_level >= _MIN_CONTRAST:
-        slope = min(1.0, max(-0.5, (bright_change - dark_change) / (bright_level - dark_level)))
-    offset = (dark_change + bright_change - slope * (dark_level + bright_level)) / 2
-    unexplained = np.count_nonzero(np.abs(difference - slope * before - offset) > tolerance)
-    if np.count_nonzero(np.abs(difference) > tolerance) <= unexplained:
-        return 1.0, 0.0
-    return 1.0 + slope, offset
-
-
-def _median(values: NDArray[np.float32]) -> float:
-    return float(np.partition(values, values.size // 2)[values.size // 2])

@@ -15,7 +15,7 @@ from scripted_server import BREAK_OFF, PROPS, Reply, ScriptedServer, Stream
 
 from smolfusion_ros.errors import BackendError, BackendUnavailableError
 from smolfusion_ros.llama import slots
-from smolfusion_ros.llama.client import Capabilities, Chunk, LlamaClient, Timings, VisionAnswer
+from smolfusion_ros.llama.client import REMEMBERED_PIECES, Capabilities, Chunk, LlamaClient, Timings, VisionAnswer
 from smolfusion_ros.llama.guard import State
 
 COMPLETION, CHAT = "/completion", "/v1/chat/completions"
@@ -503,7 +503,7 @@ def test_cancelling_the_reader_hangs_up():
     run(scenario())
 
 
-def test_control_pieces_are_tokenised_once_and_a_persons_words_each_time():
+def test_the_last_pieces_are_tokenised_once_each_as_words_and_as_control_tokens():
     async def scenario() -> None:
         async with ScriptedServer.native({"/tokenize": Reply({"tokens": [5, 6]})}) as server:
             client = client_of(server)
@@ -511,12 +511,28 @@ def test_control_pieces_are_tokenised_once_and_a_persons_words_each_time():
                 assert await client.tokenize("<|im_end|>", special=True) == (5, 6)
                 assert await client.tokenize("<|im_end|>", special=False) == (5, 6)
             specials = [body["parse_special"] for body in server.bodies("/tokenize")]
-            assert specials == [True, False, False]
+            assert specials == [True, False]
             assert server.bodies("/tokenize")[0] == {
                 "content": "<|im_end|>",
                 "add_special": False,
                 "parse_special": True,
             }
+
+    run(scenario())
+
+
+def test_no_more_pieces_are_remembered_than_those_used_last():
+    async def scenario() -> None:
+        async with ScriptedServer.native({"/tokenize": Reply({"tokens": [5]})}) as server:
+            client = client_of(server)
+            for number in range(REMEMBERED_PIECES):
+                await client.tokenize(str(number), special=False)
+            await client.tokenize("0", special=False)
+            await client.tokenize("new", special=False)  # in the place of "1"
+            await client.tokenize("0", special=False)
+            await client.tokenize("1", special=False)
+            asked = [body["content"] for body in server.bodies("/tokenize")]
+            assert asked[REMEMBERED_PIECES:] == ["new", "1"]
 
     run(scenario())
 

@@ -160,6 +160,40 @@ def test_a_turning_camera_forwards_one_keyframe_when_it_settles(speed_px):
     assert not decisions[-1].camera_moving
 
 
+def shaken(wide: np.ndarray, index: int) -> np.ndarray:
+    """640x480 of a room that a trembling camera sees: up to three pixels off, another way each frame."""
+    x, y = np.random.default_rng(index).integers(0, 7, 2)
+    return wide[y : y + 480, x : x + 640]
+
+
+def test_a_shaking_camera_opens_once_and_then_for_what_comes_in():
+    wide, gate = room(646, 486), MotionGate()
+    still = watch(gate, [grey(shaken(wide, index)) for index in range(3 * FPS)])
+    assert reasons(still) == ["first", "settled"]
+    assert not any(decision.camera_moving for decision in still[FPS:])
+    visit = [grey(shaken(with_square(wide, 12 * index, 150, 200), index)) for index in range(FPS)]
+    decisions = watch(gate, visit, start_s=3.0)
+    assert "motion" in reasons(decisions[:6])
+
+
+def with_dots(picture: np.ndarray, shift: int) -> np.ndarray:
+    changed = picture.copy()
+    for row in range(40, 440, 48):
+        for column in range(200, 440, 48):
+            changed[row : row + 16, column + shift : column + shift + 16] = 225
+    return changed
+
+
+def test_a_camera_at_rest_sees_what_a_shaking_one_takes_for_its_shaking():
+    wide, moved_px = room(646, 486), 4
+    at_rest = [grey(with_dots(wide, shift)[:480, :640]) for shift in (0, moved_px) for _ in range(15)]
+    assert reasons(watch(MotionGate(), at_rest)) == ["first", "motion", "settled"]
+    gate = MotionGate()
+    watch(gate, [grey(shaken(with_dots(wide, 0), index)) for index in range(3 * FPS)])
+    moved = [grey(shaken(with_dots(wide, moved_px), index)) for index in range(FPS)]
+    assert reasons(watch(gate, moved, start_s=3.0)) == []
+
+
 def test_a_person_crossing_a_still_room_is_no_turning_camera():
     still = room()
     frames = [grey(still)] * 10 + [grey(with_square(still, 12 * index - 200, 60, 200)) for index in range(60)]
