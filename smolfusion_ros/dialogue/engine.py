@@ -16,7 +16,7 @@ from time import monotonic
 from smolfusion_ros.dialogue.actions import STATES, STOP, Command
 from smolfusion_ros.dialogue.answer import AnswerWriter
 from smolfusion_ros.dialogue.draft import CommandStage, Draft
-from smolfusion_ros.dialogue.looking import Looks, View
+from smolfusion_ros.dialogue.looking import Looks, View, is_fresh
 from smolfusion_ros.dialogue.model import LanguageModel
 from smolfusion_ros.dialogue.next_prompt import NextPrompt
 from smolfusion_ros.dialogue.outcomes import Outcomes
@@ -256,7 +256,8 @@ class DialogueEngine:
     async def _answer(self, draft: Draft) -> None:
         # Memory may take its time, and a look too: others must not wait for them.
         await self._conversations.recall(draft.session_id, (await self._model.capabilities()).model_id)
-        if self._looks.asked_for(draft.heard):
+        looks = self._looks.asked_for(draft.heard)
+        if looks:
             await self._view.fresh(self.limits.fresh_scene_deadline_s)
             draft.mark("look")
         async with self._backend:
@@ -280,6 +281,9 @@ class DialogueEngine:
                     draft.mark("generation")
             if not draft.answer.reply.complete:
                 draft.error = "the answer was cut off"
+            elif looks and not is_fresh(scene):
+                seconds = round(scene.situation.scene_age_s)
+                draft.speak(f" {self._layout.persona.canned_stale_scene.format(seconds=seconds)}".rstrip())
 
     async def _remember(self, draft: Draft) -> None:
         """Put the turn into the prompt's history, then prune: the person has the answer already."""

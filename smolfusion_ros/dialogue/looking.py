@@ -24,6 +24,11 @@ class Looks:
         return any(phrase in words for phrase in self._phrases)
 
 
+def is_fresh(scene: SceneContext) -> bool:
+    """Whether it is what is seen now, or nothing is seen that could get old."""
+    return not scene.line or scene.situation.scene_age_s <= FRESH_SCENE_S
+
+
 class View:
     """What is seen, and when it changes.
 
@@ -42,7 +47,7 @@ class View:
     async def fresh(self, within_s: float) -> None:
         """Wait for a scene that is up to date, if there is any, and not for ever."""
         end_s = monotonic() + within_s
-        while (scene := self.now()).line and scene.situation.scene_age_s > FRESH_SCENE_S:
+        while not is_fresh(self.now()):
             self._changed.clear()
             try:
                 await asyncio.wait_for(self._changed.wait(), end_s - monotonic())

@@ -26,7 +26,8 @@ class Example:
 class Persona:
     """The contents of ``config/persona.yaml``; ``examples`` are checked against the catalogue.
 
-    ``looks`` are phrases that ask for what is seen now.
+    ``looks`` are phrases that ask for what is seen now. ``canned_stale_scene`` says how many ``{seconds}`` old the
+    scene is that such a question was answered from; empty: nothing is said.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Persona:
     canned_unavailable: str
     examples: tuple[Example, ...] = ()
     looks: tuple[str, ...] = ()
+    canned_stale_scene: str = ""
 
     def without_examples(self) -> Persona:
         """The same robot, for a model that was taught what an answer looks like."""
@@ -56,11 +58,22 @@ class Persona:
                 canned_unavailable=str(document["canned"]["unavailable"]),
                 examples=examples,
                 looks=tuple(map(str, document.get("looks", ()))),
+                canned_stale_scene=_stale_scene(str(document["canned"].get("stale_scene", ""))),
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ConfigurationError(f"{path}: missing or wrong: {error}") from error
         except CommandError as error:
             raise ConfigurationError(f"{path}: examples: {error}") from error
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{path}: {error}") from error
+
+
+def _stale_scene(text: str) -> str:
+    try:
+        text.format(seconds=1)
+    except (LookupError, ValueError) as error:
+        raise ConfigurationError(f"canned.stale_scene {text!r}: {{seconds}} alone can stand in it: {error}") from error
+    return text
 
 
 def _example(entry: Mapping[str, Any], catalogue: Catalogue) -> Example:

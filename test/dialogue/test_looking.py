@@ -6,6 +6,7 @@ from time import monotonic
 import pytest
 from dialogue_bench import Bench, run
 
+from smolfusion_ros.dialogue.grammar import ANSWER_OPENING
 from smolfusion_ros.dialogue.looking import Looks
 from smolfusion_ros.dialogue.persona import Persona
 from smolfusion_ros.dialogue.policy import Situation
@@ -48,6 +49,18 @@ def test_a_scene_that_is_no_newer_is_not_enough() -> None:
             robot.engine.on_scene()
         assert (await turn).scene == OLD.line
         assert monotonic() - begun_s >= 0.2
+
+    run(scenario())
+
+
+def test_age_of_a_scene_that_is_not_up_to_date_is_said_behind_the_answer() -> None:
+    async def scenario() -> None:
+        robot = bench(fresh_scene_deadline_s=0.05)
+        for said in ("I see nobody.", "I do."):
+            robot.model.answers(robot.layout.answer_text(said, []).removeprefix(ANSWER_OPENING))
+        assert (await robot.turn(QUESTION)).said == "I see nobody. I saw that 20 seconds ago."
+        robot.scene = NEW
+        assert (await robot.turn(QUESTION)).said == "I do."
 
     run(scenario())
 

@@ -40,6 +40,8 @@ def test_default_persona_shows_answers_with_and_without_commands(persona: Person
         {"name": None, "persona": None, "canned": None},
         {"canned": {"busy": "Wait."}},
         {"canned": "Sorry."},
+        {"canned": {"unavailable": "Sorry.", "stale_scene": "It is {minutes} minutes old."}},
+        {"canned": {"unavailable": "Sorry.", "stale_scene": "It is {seconds"}},
         {"examples": None},
         {"examples": ["hello"]},
         {"examples": [{"scene": "nobody"}]},

@@ -92,7 +92,9 @@ class Bench:
         self.memory: dict[str, Sequence[tuple[str, str, str]] | Exception] = {}
         self.asked_memory: list[str] = []
         catalogue = Catalogue.load(CONFIG / "actions.yaml")
-        self.layout = PromptLayout(Persona("Ro", "You are Ro.", CANNED), catalogue)
+        self.layout = PromptLayout(
+            Persona("Ro", "You are Ro.", CANNED, canned_stale_scene="I saw that {seconds} seconds ago."), catalogue
+        )
         self.engine = DialogueEngine(
             self.model,
             self.layout,
