@@ -37,10 +37,7 @@ def serving(
         prepare(load_manifest(manifest_path()), model)
     with tempfile.TemporaryDirectory(prefix="smolfusion-bench-") as directory:
         path, log = Path(directory) / "bench.yaml", Path(directory) / "log"
-        document = {each: profile_keys(each, profile.backend(each)) for each in ROLES}
-        document[role].update(changes, port=port)
-        path.write_text(yaml.safe_dump(document))
-        backend = BackendProfile(**document[role])
+        backend = write_profile(path, profile, role, port=port, **changes)
         line = [sys.executable, "-m", "smolfusion_ros.bringup.backend", "--role", role, "--profile", str(path)]
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -57,7 +54,15 @@ def serving(
                 process.kill()
 
 
-def profile_keys(role: str, backend: BackendProfile) -> dict[str, object]:
+def write_profile(path: Path, profile: Profile, role: str, **changes: object) -> BackendProfile:
+    """Write a profile file with other keys for one of its backends; gives that backend."""
+    document = {each: _keys(each, profile.backend(each)) for each in ROLES}
+    document[role].update(changes)
+    path.write_text(yaml.safe_dump(document))
+    return BackendProfile(**document[role])
+
+
+def _keys(role: str, backend: BackendProfile) -> dict[str, object]:
     """The backend as a profile file has it."""
     own = {each.name for each in fields(backend) if ROLE_KEYS.get(each.name, role) == role}
     return {name: getattr(backend, name) for name in own if name != "url" or backend.is_remote}

@@ -12,16 +12,15 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-import yaml
 from rclpy.node import Node
 from rich.console import Console
 from rich.table import Table
 from smolfusion_ros.msg import ActionCommand, Turn, Utterance
 
-from bench._backend import profile_keys, serving
+from bench._backend import serving, write_profile
 from bench._proxy import Proxy
 from bench._stack import NAMESPACE, running, wait_for_log
-from smolfusion_ros.bringup.profile import ROLES, Profile, load_profile
+from smolfusion_ros.bringup.profile import load_profile
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._spinning import spinning
 
@@ -69,7 +68,8 @@ def main() -> None:
     profile = load_profile("embedded")
     with serving(profile, "llm", port=BACKEND_PORT), tempfile.TemporaryDirectory() as directory:
         proxy = Proxy(PROXY_PORT, BACKEND_PORT)
-        path = _through_proxy(profile, Path(directory))
+        path = Path(directory) / "bench.yaml"
+        write_profile(path, profile, "llm", provider="remote", url=f"http://127.0.0.1:{PROXY_PORT}")
         with running("rendered:still", "--profile", str(path)) as stack:
             wait_for_log(stack, ["ready"])
             with spinning(lambda: Commander("bench", namespace=NAMESPACE)) as commander:
@@ -77,15 +77,6 @@ def main() -> None:
                     commander.say(PHRASES[number % len(PHRASES)], f"session {number // len(PHRASES)}")
                     time.sleep(1.2)  # longer than any cooldown of these
     _report(proxy.closed_s, commander.heard_s)
-
-
-def _through_proxy(profile: Profile, directory: Path) -> Path:
-    """The profile with its language model behind the proxy."""
-    document = {role: profile_keys(role, profile.backend(role)) for role in ROLES}
-    document["llm"] |= {"provider": "remote", "url": f"http://127.0.0.1:{PROXY_PORT}"}
-    path = directory / "bench.yaml"
-    path.write_text(yaml.safe_dump(document))
-    return path
 
 
 def _report(closed_s: list[float], heard_s: list[float]) -> None:

@@ -34,16 +34,24 @@ _HALF = 0.5
 
 
 def export(
-    model: SmolVLMForConditionalGeneration, vocabulary: Vocabulary, directory: Path, name: str
+    model: SmolVLMForConditionalGeneration,
+    vocabulary: Vocabulary,
+    directory: Path,
+    name: str,
+    *,
+    longest_edge: int | None = None,
 ) -> tuple[Path, Path]:
     """Write ``<name>-text-f16.gguf`` and ``<name>-mmproj-f16.gguf``, matrices in F16; gives both paths.
+
+    Args:
+        longest_edge: pixels to which a picture is scaled before it is cut into tiles; None: the tower's, a single tile.
 
     Raises:
         TrainingError: a file cannot be written, or a weight has no name in GGUF.
     """
     text, mmproj = directory / f"{name}-text-f16.gguf", directory / f"{name}-mmproj-f16.gguf"
     _write_text(model, vocabulary, text, name)
-    _write_tower(model, mmproj, name)
+    _write_tower(model, mmproj, name, longest_edge)
     return text, mmproj
 
 
@@ -93,7 +101,7 @@ def _add_vocabulary(writer: gguf.GGUFWriter, vocabulary: Vocabulary) -> None:
     writer.add_chat_template(CHAT_TEMPLATE)
 
 
-def _write_tower(model: SmolVLMForConditionalGeneration, path: Path, name: str) -> None:
+def _write_tower(model: SmolVLMForConditionalGeneration, path: Path, name: str, longest_edge: int | None) -> None:
     config: Any = model.config.vision_config
     language: Any = model.config.text_config
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.MMPROJ, config.num_hidden_layers)
@@ -115,8 +123,7 @@ def _write_tower(model: SmolVLMForConditionalGeneration, path: Path, name: str) 
         writer.add_vision_image_std([_HALF] * 3)
         writer.add_vision_attention_layernorm_eps(config.layer_norm_eps)
         writer.add_vision_projector_scale_factor(model.config.scale_factor)
-        # The longest side of what is cut into tiles: a single one.
-        writer.add_vision_preproc_image_size(config.image_size)
+        writer.add_vision_preproc_image_size(longest_edge or config.image_size)
         for theirs, values in model.model.state_dict().items():
             if not theirs.startswith(("vision_model", "connector")):
                 continue
