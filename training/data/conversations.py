@@ -20,8 +20,9 @@ from training.data.speaker import Said, Speaker
 from training.errors import TrainingError
 
 LENGTHS, LENGTH_WEIGHTS = (1, 2, 3, 4), (40, 28, 20, 12)
-# What a turn is, as long as nothing before it is referred to.
+# What a turn is, as long as nothing before it is referred to: as people speak, and as it is taught.
 MOVES = {"request": 40, "wrapped": 14, "joined": 10, "talk": 24, "seen": 12}
+LESSONS = {"request": 36, "wrapped": 14, "joined": 18, "talk": 26, "seen": 10}
 CORRECTION_SHARE = 0.3
 NEWS_SHARE = 0.3
 OUTCOME_SHARE = 0.25
@@ -54,6 +55,7 @@ class _Asked:
     commands: tuple[Mapping[str, Any], ...]
     families: tuple[Family, ...]
     amount: str = ""
+    says: Sequence[str] = ()  # that fit its command
 
 
 class Author:
@@ -61,9 +63,17 @@ class Author:
 
     Args:
         name: of the robot.
+        moves: how often a turn is what, as in ``MOVES``.
     """
 
-    def __init__(self, phrasings: Phrasings, catalogue: Catalogue, name: str, random: Random) -> None:
+    def __init__(
+        self,
+        phrasings: Phrasings,
+        catalogue: Catalogue,
+        name: str,
+        random: Random,
+        moves: Mapping[str, int] = MOVES,
+    ) -> None:
         self._phrasings = phrasings
         self._catalogue = catalogue
         self._name = name
@@ -79,7 +89,7 @@ class Author:
             "talk": self._talk[False],
             "seen": self._talk[True],
         }
-        self._moves = [weight if there[move] else 0 for move, weight in MOVES.items()]
+        self._moves = {move: weight for move, weight in moves.items() if there[move]}
 
     def conversation(self) -> list[Turn]:
         """A conversation of one to four turns, minutes apart at most."""
@@ -112,7 +122,7 @@ class Author:
             corrected = self._corrected(before, scene)
             if corrected is not None:
                 return corrected
-        move = random.choices(list(MOVES), self._moves)[0]
+        move = random.choices(list(self._moves), list(self._moves.values()))[0]
         if move == "joined":
             return self._joined(scene)
         if move == "wrapped":
@@ -131,7 +141,7 @@ class Author:
     def _request(self, family: Family, scene: SceneDescription) -> _Asked:
         said = self._speaker.say(family, scene)
         command = self._checked(family, self._speaker.command(family.kind, family, said))
-        return _Asked(said.text, self._reply(family.say, command), (command,), (family,), said.amount)
+        return _Asked(said.text, self._reply(family.say, command), (command,), (family,), said.amount, family.say)
 
     def _wrapped(self, scene: SceneDescription) -> _Asked:
         wrapper = self._random.choice(self._phrasings.wrappers)
@@ -178,9 +188,10 @@ class Author:
             if changed is None:
                 continue
             commands = (self._checked(family, {"name": action, "arguments": changed}),) if changed != "none" else ()
-            says = family.say or self._phrasings.says[action]
+            again = before.says if changed == command["arguments"] else ()
+            says = family.say or again or self._phrasings.says[action]
             say = self._reply(says, commands[0]) if commands else self._random.choice(family.say)
-            return _Asked(said.text, say, commands, (family,), said.amount)
+            return _Asked(said.text, say, commands, (family,), said.amount, says)
         return None
 
     def _changed(self, action: str, arguments: dict[str, Any], family: Family, said: Said) -> Any:
@@ -238,7 +249,7 @@ class Author:
             text = f"{random.choice(calls)} {self._name.lower()}, {text}"
         if random.random() < 0.45:
             return text
-        question = text.split()[0] in _QUESTION_WORDS
+        question = _is_question(text)
         ending = "?" if question else random.choice((".", ".", "!", ""))
         text = text.replace(f" {self._name.lower()}", f" {self._name}").replace(" i ", " I ").replace(" i'", " I'")
         return text[0].upper() + text[1:] + ending
@@ -246,10 +257,17 @@ class Author:
 
 _QUESTION_WORDS = frozenset(
     (
-        *("can", "could", "would", "will", "do", "does", "did", "is", "are", "am", "was", "were", "have", "has"),
+        *("can", "could", "would", "will", "does", "did", "is", "are", "am", "was", "were", "has"),
         *("may", "might", "what", "where", "who", "how", "why", "when", "which"),
     )
 )
+# Before one of these they ask, otherwise they tell: "do you dance", "do a dance".
+_ASK_BEFORE = {"do": ("you", "i", "we", "they", "any", "people"), "have": ("you", "i", "we", "they")}
+
+
+def _is_question(text: str) -> bool:
+    first, second = (*text.split(), "")[:2]
+    return first in _QUESTION_WORDS or second in _ASK_BEFORE.get(first, ())
 
 
 def outcome_answer(random: Random, news: News) -> str:

@@ -12,7 +12,7 @@ from rich.progress import track
 from rich.table import Table
 
 from training.data import files
-from training.data.conversations import Author, Turn
+from training.data.conversations import LESSONS, MOVES, Author, Turn
 from training.data.phrasings import Phrasings
 from training.prompt import robot_prompt
 
@@ -30,7 +30,8 @@ def make(out: Path, *, train: int, test: int, language: str, seed: int) -> None:
     phrasings = Phrasings.load(PHRASINGS / language, catalogue)
     counts: Counter[str] = Counter()
     for part, number in (("train", train), ("test", test)):
-        author = Author(phrasings.of(test=part == "test"), catalogue, name, Random(f"{seed} {part}"))
+        half, moves = phrasings.of(test=part == "test"), LESSONS if part == "train" else MOVES
+        author = Author(half, catalogue, name, Random(f"{seed} {part}"), moves)
         files.write(out / f"{part}.jsonl", _counted(author, number, part, counts))
     _report(phrasings, counts)
 
