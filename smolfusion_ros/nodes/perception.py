@@ -43,6 +43,9 @@ class PerceptionConfig:
         5.0, "A scene that takes longer is made of faces alone, seconds", minimum=0.1, maximum=600.0
     )
     questions: str = parameter("caption", "How scenes are asked for: caption or json", read_only=True)
+    close_up: bool = parameter(
+        False, "Ask once more about the nearest person, in that part of the picture; with the questions json"
+    )
     hfov_rad: float = parameter(1.0, "The camera's horizontal field of view, radians", minimum=0.1, maximum=3.1)
     face_model: str = parameter("", "A YuNet model (.onnx); empty: OpenCV's Haar cascades", read_only=True)
 
@@ -72,7 +75,8 @@ class PerceptionNode(ManagedNode):
     def configure(self) -> None:
         config: PerceptionConfig = self._config.value
         faces = FaceDetector(config.face_model or None)
-        self._perceiver = Perceiver(self._ask, question_set(config.questions), faces, hfov_rad=config.hfov_rad)
+        questions = question_set(config.questions)
+        self._perceiver = Perceiver(self._ask, questions, faces, hfov_rad=config.hfov_rad, close_up=config.close_up)
         client = LlamaClient(config.vlm_url, model=config.vlm_model, timeout_s=config.vlm_timeout_s)
         self._backend = Backend(
             self, self._io, self._diagnostics, "vlm backend", "the vision-language model", client, self._look_again
@@ -99,6 +103,7 @@ class PerceptionNode(ManagedNode):
     def _reconfigure(self, config: PerceptionConfig) -> None:
         if self._perceiver is not None:
             self._perceiver.hfov_rad = config.hfov_rad
+            self._perceiver.close_up = config.close_up
 
     def _on_keyframe(self, keyframe: CompressedImage) -> None:
         self._newest = keyframe  # kept also while the node is not active: what was still then is still so later
