@@ -82,7 +82,8 @@ class Pipeline:
     def _importance(self, model: Any, vocabulary: PreTrainedTokenizerBase) -> dict[str, Any]:
         branches: list[Branch] = read_branches(self.recipe, vocabulary, [self._out / "data" / "train.jsonl"])
         batches = as_batches(self.recipe, vocabulary, branches).first(self.recipe.importance_batches)
-        return importance.importance(model, batches, gguf_files.opened(self.gguf("F16")))
+        names = adapter.tensor_names(gguf_files.opened(self.gguf("F16")))
+        return importance.importance(model, batches, names)
 
     def _evaluate(self) -> None:
         """The bench of commands on every file, the base model beside them, against running backends."""
