@@ -71,13 +71,17 @@ def _holding(process: psutil.Process) -> Holding:
 
 
 @contextmanager
-def running(video: str, *options: str) -> Iterator[Stack]:
-    """The stack of the embedded profile, with memory and models' ports of its own; its log stays where a run fails."""
+def running(video: str, *options: str, llm: bool = True) -> Iterator[Stack]:
+    """The stack of the embedded profile, with memory and models' ports of its own; its log stays where a run fails.
+
+    Args:
+        llm: false where the options name a profile whose language model runs elsewhere.
+    """
     os.environ["ROS_DOMAIN_ID"] = str(DOMAIN_ID)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     directory = Path(tempfile.mkdtemp(prefix="smolfusion-bench-"))
     line = [sys.executable, "-m", "smolfusion_ros.bringup", "--namespace", NAMESPACE, "--video", video]
-    line += ["--llm-port", str(LLM_PORT), "--vlm-port", str(VLM_PORT), *options]
+    line += [*(["--llm-port", str(LLM_PORT)] if llm else []), "--vlm-port", str(VLM_PORT), *options]
     log = directory / "stack.log"
     with log.open("wb") as output:
         variables = {**os.environ, "XDG_DATA_HOME": str(directory), "XDG_STATE_HOME": str(directory)}

@@ -70,7 +70,7 @@ def main() -> None:
         proxy = Proxy(PROXY_PORT, BACKEND_PORT)
         path = Path(directory) / "bench.yaml"
         write_profile(path, profile, "llm", provider="remote", url=f"http://127.0.0.1:{PROXY_PORT}")
-        with running("rendered:still", "--profile", str(path)) as stack:
+        with running("rendered:still", "--profile", str(path), llm=False) as stack:
             wait_for_log(stack, ["ready"])
             with spinning(lambda: Commander("bench", namespace=NAMESPACE)) as commander:
                 for number in range(arguments.turns):

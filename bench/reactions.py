@@ -46,6 +46,19 @@ class Person(Node):
         self.create_subscription(ActionCommand, "action_command", self._on_command, _qos.COMMAND)
         self.create_subscription(Reply, "reply", self._on_reply, _qos.REPLY)
 
+    def wait_until_heard(self) -> None:
+        """Until the dialogue listens, and is heard here.
+
+        Raises:
+            TimeoutError: it does not within 20 s.
+        """
+        end_s = time.monotonic() + WAIT_S
+        while not (self._utterance.get_subscription_count() and self.count_publishers("action_command")):
+            if time.monotonic() > end_s:
+                raise TimeoutError(f"no dialogue within {WAIT_S:g} s")
+            time.sleep(0.1)
+        time.sleep(1.0)  # the other direction of each topic is matched by now
+
     def begin_story(self, session_id: str) -> ClientGoalHandle:
         """Ask for a story and wait for its first words.
 
@@ -87,6 +100,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with running("rendered:visit") as stack, spinning(lambda: Person("bench", namespace=NAMESPACE)) as person:
         wait_for_log(stack, ["ready"])
+        person.wait_until_heard()
         stops_s = [_stop(person, number) for number in range(arguments.stops)]
         cancels_s = [_cancel(person, number) for number in range(arguments.cancels)]
     table = Table(title="reactions under full load, ms")
