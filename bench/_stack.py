@@ -81,7 +81,7 @@ def running(video: str, *options: str, llm: bool = True) -> Iterator[Stack]:
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     directory = Path(tempfile.mkdtemp(prefix="smolfusion-bench-"))
     line = [sys.executable, "-m", "smolfusion_ros.bringup", "--namespace", NAMESPACE, "--video", video]
-    line += [*(["--llm-port", str(LLM_PORT)] if llm else []), "--vlm-port", str(VLM_PORT), *options]
+    line += [*(["--llm-port", str(LLM_PORT)] if llm else []), "--vlm-port", str(VLM_PORT), "--no-gateway", *options]
     log = directory / "stack.log"
     with log.open("wb") as output:
         variables = {**os.environ, "XDG_DATA_HOME": str(directory), "XDG_STATE_HOME": str(directory)}

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from time import monotonic
 
+import cv2
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -156,6 +157,7 @@ class MotionGateNode(Node):
 
 def main() -> int:
     keep_freed_memory()
+    cv2.setNumThreads(1)  # small pictures gain nothing by more, and the other cores are the models'
     return run(MotionGateNode)
 
 
