@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from urllib.parse import urlsplit
 
@@ -18,13 +19,16 @@ from smolfusion_ros.metrics.gpu import GpuReader
 from smolfusion_ros.metrics.latency import LatencyWindows, StageSummary
 from smolfusion_ros.metrics.presence import Presence, node_of
 from smolfusion_ros.metrics.processes import Listeners, ProcessSampler, Usage
+from smolfusion_ros.metrics.recording import check_ending
 from smolfusion_ros.metrics.scene_age import SceneAge
 from smolfusion_ros.msg import MotionState, PerformanceReport, ProcessUsage, Scene, StageLatency, Turn
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._diagnostics import ERROR, OK, WARN, Diagnostics, Status
+from smolfusion_ros.nodes._hardware import Hardware
 from smolfusion_ros.nodes._messages import seconds, stamp_ns
 from smolfusion_ros.nodes._parameters import Parameters, parameter
 from smolfusion_ros.nodes._polled import PolledSubscription
+from smolfusion_ros.nodes._recorder import Recorder
 from smolfusion_ros.nodes._run import run
 from smolfusion_ros.nodes._steady import steady_timer
 
@@ -69,10 +73,24 @@ class MonitorConfig:
         1000.0, "Median time to the first token that is reported, milliseconds", minimum=1.0, maximum=60000.0
     )
     scene_age_warn_s: float = parameter(15.0, "Age of the scene that is reported, seconds", minimum=1.0, maximum=3600.0)
+    temperature_warn_c: float = parameter(
+        90.0, "Temperature of the hottest part that is reported, degrees Celsius", minimum=20.0, maximum=150.0
+    )
+    tegrastats: bool = parameter(
+        False, "Run a Jetson's tegrastats, which alone tells the load of the memory controller", read_only=True
+    )
+    record_file: str = parameter(
+        "", "Keep every report in this file, .csv or .jsonl, for the executable `report`; empty: none", read_only=True
+    )
+    record_max_mib: int = parameter(
+        16, "Size at which the file begins anew; the one before is kept, MiB", minimum=1, maximum=4096, read_only=True
+    )
 
     def __post_init__(self) -> None:
         for name in ("llm_url", "vlm_url"):
             address_of(name, getattr(self, name))
+        if self.record_file:
+            check_ending(Path(self.record_file))
 
     @property
     def expected(self) -> tuple[str, ...]:
@@ -109,8 +127,16 @@ class MonitorNode(Node):
         diagnostics.add("scene age", self._scene_age_status)
         diagnostics.add("gate rate", self._gate_rate_status)
         diagnostics.add("processes", self._processes_status)
+        self._hardware = Hardware(diagnostics, lambda: self._config.value.temperature_warn_c, config.tegrastats)
+        self._recorder = None
+        if config.record_file:
+            file = Path(config.record_file).expanduser()
+            self._recorder = Recorder(diagnostics, file, config.record_max_mib * 2**20)
         for period_s, callback in ((HEAR_PERIOD_S, self._hear), (config.period_s, self._report)):
             steady_timer(self, period_s, callback)
+
+    def close(self) -> None:
+        self._hardware.close()
 
     def _on_turn(self, turn: Turn) -> None:
         if turn.id in self._turn_ids:
@@ -145,7 +171,7 @@ class MonitorNode(Node):
 
     def _report(self) -> None:
         self._usages = self._sampler.sample(self._pids())
-        gpu = self._gpu.read()
+        gpu = self._hardware.read(self._gpu.read())
         report = PerformanceReport(
             stages=[_stage_message(each) for each in self._latencies.summaries()],
             processes=[_process_message(each) for each in self._usages],
@@ -155,6 +181,8 @@ class MonitorNode(Node):
         )
         report.header.stamp = self.get_clock().now().to_msg()
         self._performance.publish(report)
+        if self._recorder is not None:
+            self._recorder.write(report, self._hardware.row(), self._scene_age.age_s)
 
     def _pids(self) -> dict[str, int]:
         pids = self._presence.pids()

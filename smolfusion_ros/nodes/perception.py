@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 from dataclasses import dataclass
 
+import cv2
 from rclpy.callback_groups import ReentrantCallbackGroup
 from sensor_msgs.msg import CompressedImage
 
@@ -13,6 +14,7 @@ from smolfusion_ros.errors import ConfigurationError, FrameError, SmolFusionErro
 from smolfusion_ros.llama.client import LlamaClient
 from smolfusion_ros.msg import Scene
 from smolfusion_ros.nodes import _qos
+from smolfusion_ros.nodes._annotated import AnnotatedImage
 from smolfusion_ros.nodes._asyncio import IoLoop
 from smolfusion_ros.nodes._backend import Backend
 from smolfusion_ros.nodes._diagnostics import Diagnostics
@@ -71,6 +73,7 @@ class PerceptionNode(ManagedNode):
         self.create_service(Analyze, "analyze", self._on_analyze, callback_group=ReentrantCallbackGroup())
         self._diagnostics = Diagnostics(self)
         self._io = IoLoop(self)
+        self._annotated = AnnotatedImage(self, self._io)
 
     def configure(self) -> None:
         config: PerceptionConfig = self._config.value
@@ -167,6 +170,7 @@ class PerceptionNode(ManagedNode):
         scene = scene_message(look.scene, look.vlm_latency_s)
         scene.header = keyframe.header
         self._scene.publish(scene)
+        self._annotated.show(look.scene, keyframe)
 
     async def _ask(self, image: bytes, questions: QuestionSet) -> str:
         answer = await self._backend.client.ask_about_image(
@@ -187,6 +191,7 @@ class PerceptionNode(ManagedNode):
 
 
 def main() -> int:
+    cv2.setNumThreads(1)  # faces are looked for while the model thinks: it needs the other cores
     return run(PerceptionNode)
 
 
