@@ -9,8 +9,8 @@ import pytest
 import smolfusion_ros
 
 SOURCE = Path(smolfusion_ros.__path__[0])
-CORE = ("vision", "dialogue", "memory", "metrics", "llama")
-UPPER = ("nodes", "bringup", "demo")
+CORE = ("vision", "dialogue", "memory", "metrics", "llama", "gateway")
+UPPER = ("nodes", "bringup", "client", "demo")
 ROS = (
     "rclpy",
     "sensor_msgs",
@@ -19,7 +19,10 @@ ROS = (
     "builtin_interfaces",
     "rcl_interfaces",
     "diagnostic_msgs",
+    "geometry_msgs",
     "lifecycle_msgs",
+    "action_msgs",
+    "unique_identifier_msgs",
     "launch",
     "launch_ros",
 )

@@ -14,6 +14,7 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from smolfusion_ros.bringup.stack import (
+    GATEWAY_PORT,
     LOG_LEVELS,
     NODES,
     Options,
@@ -47,6 +48,8 @@ BACKEND_ARGUMENTS = {
 }
 STACK_ARGUMENTS = {
     **BACKEND_ARGUMENTS,
+    "gateway": Argument("true", "Start the HTTP interface (web page, JSON, events)", ("true", "false")),
+    "gateway_port": Argument(str(GATEWAY_PORT), "Port of the HTTP interface, one for each robot of a machine"),
     "namespace": Argument("/smolfusion", "Prefix of all topics, services and actions"),
     "image_topic": Argument("image", "The camera; relative to the namespace unless it begins with a slash"),
     "image_transport": Argument("raw", "What the camera publishes", ("raw", "compressed")),
@@ -88,6 +91,8 @@ CONVERSIONS: dict[str, Callable[[str], Any]] = {
     "nodes": node_names,
     "start_backends": lambda text: text == "true",
     "autostart": lambda text: text == "true",
+    "gateway": lambda text: text == "true",
+    "gateway_port": lambda text: _whole_number("gateway_port", text),
     "llm_port": lambda text: _whole_number("llm_port", text),
     "vlm_port": lambda text: _whole_number("vlm_port", text),
     "remap": remappings,

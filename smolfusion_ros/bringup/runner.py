@@ -128,6 +128,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--provider", default="", help="llama-server, xllamacpp or llama-cpp-python")
     parser.add_argument("--llm-port", type=int, default=0, help="of the language model; 0: the profile's")
     parser.add_argument("--vlm-port", type=int, default=0, help="of the vision-language model; 0: the profile's")
+    parser.add_argument("--no-gateway", dest="gateway", action="store_false", help="no HTTP interface")
+    parser.add_argument("--gateway-port", type=int, default=defaults.gateway_port, help="of the HTTP interface")
     parser.add_argument("--remap", default=(), type=_remappings, help="further names to change, from:=to, …")
     parser.add_argument("--no-autostart", dest="autostart", action="store_false", help="wait for a lifecycle manager")
     parser.add_argument("--log-level", default=defaults.log_level)

@@ -14,7 +14,8 @@ from smolfusion_ros.bringup.profile import BackendProfile, Profile, load_profile
 from smolfusion_ros.errors import ConfigurationError
 from smolfusion_ros.llama.manifest import load_manifest
 
-NODES = ("motion_gate", "perception", "dialogue", "memory", "monitor")
+NODES = ("motion_gate", "perception", "dialogue", "memory", "monitor", "gateway")
+GATEWAY_PORT = 8000
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 # What rcl takes; it would refuse the rest in every node, a second apart, for ever.
 NAMESPACE = re.compile(r"/|/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*/?", re.ASCII)
@@ -37,6 +38,8 @@ class Options:
         start_backends: start the llama servers of the profile.
         provider: llama server to prefer; empty: the profile's choice.
         llm_port, vlm_port: of the backends that run here; 0: the profile's. Each robot of a machine needs its own.
+        gateway: start the HTTP interface, where it is among the nodes.
+        gateway_port: of the HTTP interface. Each robot of a machine needs its own.
         remap: further names to change, ``from:=to``.
         autostart: perception and dialogue begin to work by themselves; false: a lifecycle manager activates them.
         log_level: of the nodes.
@@ -52,6 +55,8 @@ class Options:
     provider: str = ""
     llm_port: int = 0
     vlm_port: int = 0
+    gateway: bool = True
+    gateway_port: int = GATEWAY_PORT
     remap: tuple[tuple[str, str], ...] = ()
     autostart: bool = True
     log_level: str = "info"
@@ -68,6 +73,8 @@ class Options:
                 raise ConfigurationError(
                     f"{name} {getattr(self, name)} is not a port: 1 to 65535, or 0 for the profile's"
                 )
+        if not 1 <= self.gateway_port <= 65535:
+            raise ConfigurationError(f"gateway_port {self.gateway_port} is not a port: 1 to 65535")
         _check_name("namespace", self.namespace, NAMESPACE)
         _check_name("image topic", self.image_topic, TOPIC)
         for name in (name for pair in self.remap for name in pair):
@@ -149,7 +156,8 @@ def describe(profile: Profile, profile_name: str, options: Options) -> list[Proc
             Process(f"{role}_backend", "backend", False, _backend_arguments(role, backend, profile_name, options))
             for role, backend in profile.local_backends.items()
         ]
-    nodes = (("video_source",) if options.video else ()) + tuple(n for n in NODES if n in options.nodes)
+    chosen = tuple(n for n in NODES if n in options.nodes and (options.gateway or n != "gateway"))
+    nodes = (("video_source",) if options.video else ()) + chosen
     parameters = _node_parameters(profile, options, nodes)
     image_remappings = _image_remappings(options)
     processes += [
@@ -232,4 +240,5 @@ def _node_parameters(profile: Profile, options: Options, nodes: Sequence[str]) -
         },
         "memory": {"max_tokens": 2 * history_tokens},
         "monitor": {"llm_url": llm.url, "vlm_url": vlm.url, "nodes": ",".join(nodes)},
+        "gateway": {"port": options.gateway_port, "nodes": ",".join(each for each in nodes if each != "gateway")},
     }

@@ -126,6 +126,17 @@ def test_every_robot_of_a_machine_has_ports_of_its_own(embedded: Profile):
     assert described["monitor"].parameters["llm_url"] == "http://127.0.0.1:9080"
 
 
+def test_http_interface_is_told_its_port_and_whom_to_miss(embedded: Profile):
+    described = processes(embedded, gateway_port=9000, video="0", nodes=("dialogue", "gateway"))
+    assert described["gateway"].parameters == {"port": 9000, "nodes": "video_source,dialogue"}
+
+
+def test_http_interface_can_be_left_out(embedded: Profile):
+    described = processes(embedded, gateway=False)
+    assert "gateway" not in described
+    assert described["monitor"].parameters["nodes"] == ",".join(each for each in NODES if each != "gateway")
+
+
 def test_remappings_reach_every_node(embedded: Profile):
     described = processes(embedded, remap=remappings("utterance:=/asr/text, turn:=/log/turn"), image_topic="/camera")
     assert described["dialogue"].remappings == (("utterance", "/asr/text"), ("turn", "/log/turn"))
@@ -163,6 +174,7 @@ def test_monitor_knows_which_nodes_to_miss(embedded: Profile):
         ({"remap": (("chat", "/heard chat"),)}, "name to remap '/heard chat' is no ROS name"),
         ({"llm_port": 70000}, "llm_port 70000 is not a port"),
         ({"vlm_port": -1}, "vlm_port -1 is not a port"),
+        ({"gateway_port": 0}, "gateway_port 0 is not a port"),
     ],
 )
 def test_choice_that_cannot_be_is_refused(options: dict[str, Any], reason: str):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray
 from smolfusion_ros.msg import ActionCommand
 from smolfusion_ros.srv import Analyze, Chat, GetHistory
 
@@ -180,6 +181,7 @@ class Visit:
             "dialogue": self._begun_answers_s,
             "memory": self._told_histories_s,
             "monitor": lambda: _heard_s(runner.probe.heard("performance")),
+            "gateway": lambda: _heard_s(runner.probe.heard("/diagnostics"), _tells_of_the_gateway),
         }
         until(lambda: all(signs_s() for signs_s in self._signs_s.values()), "a stack at work", BACK_S)
 
@@ -262,6 +264,10 @@ class Visit:
 
 def _heard_s(heard: Heard, wanted: Callable[[Any], object] = lambda _: True) -> list[float]:
     return [arrival.at_s for arrival in heard.arrivals() if wanted(arrival.message)]
+
+
+def _tells_of_the_gateway(array: DiagnosticArray) -> bool:
+    return any(status.name.endswith("/gateway: http") for status in array.status)
 
 
 def _is_asked_for(command: ActionCommand, said: Said) -> bool:

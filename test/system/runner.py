@@ -12,7 +12,7 @@ import psutil
 from system.probe import Probe, until
 from system.stack import END_S, START_S, Workplace, answers
 
-NODES = ("video_source", "motion_gate", "perception", "dialogue", "memory", "monitor")
+NODES = ("video_source", "motion_gate", "perception", "dialogue", "memory", "monitor", "gateway")
 PROCESSES = ("llm_backend", "vlm_backend", *NODES)
 
 
@@ -26,6 +26,7 @@ class Runner:
     def __init__(self, directory: Path, *options: str) -> None:
         self.workplace = Workplace(directory)
         line = [sys.executable, "-m", "smolfusion_ros.bringup", "--profile", self.workplace.profile]
+        line += ["--gateway-port", str(self.workplace.gateway_port)]
         line += ["--provider", "xllamacpp", "--video", "rendered:visit", *options]
         self.process = self.workplace.start("runner", line)
         self.probe = Probe(self.workplace.domain_id)

@@ -27,8 +27,9 @@ from system.probe import Probe, until
 
 START_S = 60.0
 END_S = 10.0
-# Ports and domains of this suite; a lane is one domain and two ports.
+# Ports and domains of this suite; a lane is one domain and three ports.
 FIRST_PORT, FIRST_DOMAIN, LANES = 19200, 100, 50
+FIRST_GATEWAY_PORT = FIRST_PORT + 2 * LANES
 _lanes = itertools.count(os.getpid())
 
 # What DDS needs in this process too, before its first participant is made.
@@ -72,6 +73,7 @@ class Workplace:
         """
         self.directory = directory
         self.domain_id, self.llm_port, self.vlm_port = free_lane()
+        self.gateway_port = FIRST_GATEWAY_PORT + (self.llm_port - FIRST_PORT) // 2
         for name in ("data", "state", "logs", "tmp", "cwd", "home"):
             (directory / name).mkdir(parents=True)
         self.environment = {
@@ -139,7 +141,7 @@ class Stack:
 
     def __init__(self, workplace: Workplace, **options: Any) -> None:
         self.workplace = workplace
-        self.options = stack.Options(**options)
+        self.options = stack.Options(**{"gateway_port": workplace.gateway_port, **options})
         profile = load_profile(workplace.profile).on_ports(llm=self.options.llm_port, vlm=self.options.vlm_port)
         self._described = {each.name: each for each in stack.describe(profile, workplace.profile, self.options)}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}

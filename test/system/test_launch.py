@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
 ]
 
-NODES = {"motion_gate", "perception", "dialogue", "memory", "monitor", "video_source"}
+NODES = {"motion_gate", "perception", "dialogue", "memory", "monitor", "gateway", "video_source"}
 LAUNCH_FILE = ("smolfusion_ros", "smolfusion.launch.py")
 
 # Two robots of a launch file of one's own: what one is told is not the other's, and the group's remapping is its own.
@@ -93,6 +93,7 @@ def test_launch_file_runs_the_stack(tmp_path: Path) -> None:
         f"profile:={workplace.profile}",
         "provider:=xllamacpp",
         "video:=rendered:visit",
+        f"gateway_port:={workplace.gateway_port}",
         "remap:=chat:=/heard/chat",
     ]
     with _launched(workplace, *LAUNCH_FILE, *arguments) as (launch, probe):

@@ -97,7 +97,7 @@ def test_logs_hold_no_words_of_people_or_robot(stack: Stack, visit: Visit) -> No
             assert phrase.lower() not in text.lower(), f"{name}: {phrase!r}"
 
 
-def test_only_backends_listen_and_only_on_loopback(stack: Stack, visit: Visit) -> None:
+def test_only_backends_and_gateway_listen_and_only_on_loopback(stack: Stack, visit: Visit) -> None:
     listening = {
         (name, *connection.laddr)
         for name, pid in stack.pids().items()
@@ -110,4 +110,5 @@ def test_only_backends_listen_and_only_on_loopback(stack: Stack, visit: Visit) -
     assert listening == {
         ("llm_backend", "127.0.0.1", workplace.llm_port),
         ("vlm_backend", "127.0.0.1", workplace.vlm_port),
+        ("gateway", "127.0.0.1", workplace.gateway_port),
     }

@@ -19,7 +19,7 @@ from system.stack import Stack, Workplace, running
 
 pytestmark = pytest.mark.system
 
-NODES = {"motion_gate", "perception", "dialogue", "memory", "monitor"}
+NODES = {"motion_gate", "perception", "dialogue", "memory", "monitor", "gateway"}
 PROCESSES = {*NODES, "llm_backend", "vlm_backend"}
 TOPICS = ("action_command", "reply", "turn", "scene", "motion")
 LLM = "dialogue: llm backend"
