@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from smolfusion_ros.msg import ActionCommand, Turn, Utterance
 
+from bench import _json
 from bench._backend import serving, write_profile
 from bench._proxy import Proxy
 from bench._stack import NAMESPACE, running, wait_for_log
@@ -64,6 +65,7 @@ class Commander(Node):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=36)
+    _json.add_option(parser)
     arguments = parser.parse_args()
     profile = load_profile("embedded")
     with serving(profile, "llm", port=BACKEND_PORT), tempfile.TemporaryDirectory() as directory:
@@ -76,14 +78,16 @@ def main() -> None:
                 for number in range(arguments.turns):
                     commander.say(PHRASES[number % len(PHRASES)], f"session {number // len(PHRASES)}")
                     time.sleep(1.2)  # longer than any cooldown of these
-    _report(proxy.closed_s, commander.heard_s)
-
-
-def _report(closed_s: list[float], heard_s: list[float]) -> None:
-    console = Console(width=120)
-    if len(closed_s) != len(heard_s):
-        console.print(f"{len(closed_s)} commands on the wire, {len(heard_s)} published: refused ones are left out")
+    closed_s, heard_s = proxy.closed_s, commander.heard_s
     delays_ms = [1000 * min(heard - closed for closed in closed_s if closed <= heard) for heard in heard_s]
+    _report(delays_ms, len(closed_s))
+    _json.write(arguments.json, {"delays_ms": delays_ms})
+
+
+def _report(delays_ms: list[float], on_the_wire: int) -> None:
+    console = Console(width=120)
+    if on_the_wire != len(delays_ms):
+        console.print(f"{on_the_wire} commands on the wire, {len(delays_ms)} published: refused ones are left out")
     table = Table(title=f"closing brace on the wire → action_command in another process, {len(delays_ms)} commands")
     for heading in ("median, ms", "p95, ms", "worst, ms"):
         table.add_column(heading, justify="right")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from bench import _json
 from bench._backend import serving
 from bench._turns import Asker, Outcome
 from smolfusion_ros.bringup.paths import manifest_path
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--language", default="en")
-    parser.add_argument("--json", type=Path, help="write every turn to this file")
+    _json.add_option(parser)
     parser.add_argument("--errors", type=int, default=0, help="print so many wrong turns of each model")
     arguments = parser.parse_args()
     profile = load_profile(arguments.profile)
@@ -73,12 +73,11 @@ def main() -> None:
     console.print(_by_form(found))
     for model, outcomes in found.items():
         _print_wrong(console, model, [each for each in outcomes if not each.exact][: arguments.errors])
-    if arguments.json:
-        document = {
-            _short(model): {"summary": figures[model], "turns": [asdict(each) for each in outcomes]}
-            for model, outcomes in found.items()
-        }
-        arguments.json.write_text(json.dumps(document, ensure_ascii=False, default=str))
+    document = {
+        _short(model): {"summary": figures[model], "turns": [asdict(each) for each in outcomes]}
+        for model, outcomes in found.items()
+    }
+    _json.write(arguments.json, document)
 
 
 def _conversations(catalogue: Catalogue, name: str, arguments: argparse.Namespace) -> list[list[Turn]]:

@@ -8,17 +8,16 @@ Prints tables; never fails.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import cv2
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from bench import _json
 from bench._clips import (
     CAMERAS,
     PAN_CAMERAS,
@@ -47,7 +46,7 @@ def main() -> None:
     parser.add_argument("--gates", nargs="+", choices=tuple(GATES), default=tuple(GATES), help="compare these alone")
     parser.add_argument("--cameras", nargs="+", choices=[each.name for each in CAMERAS], help="these alone")
     parser.add_argument("--no-footage", action="store_true", help=f"without the clips of {WHEEL}")
-    parser.add_argument("--json", type=Path, help="write all figures and forwarded frames to this file")
+    _json.add_option(parser)
     arguments = parser.parse_args()
     console = Console(width=150)
     cv2.setNumThreads(1)
@@ -67,8 +66,7 @@ def main() -> None:
     console.print(_by_camera(by_gate, title, lambda clip: not clip.pans, _events_and_still))
     title = "pans: told of, % / keyframes while it turns / when it rests"
     console.print(_by_camera(by_gate, title, lambda clip: clip.pans, _pans))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(_document(by_gate, watched), indent=1))
+    _json.write(arguments.json, _document(by_gate, watched))
 
 
 def _shown(seeds: int, real: dict[str, list[Frame]], console: Console) -> list[tuple[Clip, Camera]]:

@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -21,6 +21,7 @@ from rich.table import Table
 from transformers import LlamaConfig, SmolVLMConfig, SmolVLMForConditionalGeneration
 from transformers.models.smolvlm.configuration_smolvlm import SmolVLMVisionConfig
 
+from bench import _json
 from bench._backend import serving
 from smolfusion_ros.bringup.profile import Profile, load_profile
 from smolfusion_ros.llama.client import LlamaClient
@@ -41,15 +42,19 @@ TEXT = {
     "num_key_value_heads": 3,
     "max_position_embeddings": 8192,
 }
-QUESTION = "Who is there?"
+QUESTION, OTHER_QUESTION = "Who is there?", "What do they do?"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Tokens of the prompt with its picture, and seconds until the first word."""
+    """Tokens of the prompt with its picture, and seconds until the first word.
+
+    ``again_s`` is the time of another question about the same picture.
+    """
 
     tokens: int
     seconds: float
+    again_s: float
 
 
 def main() -> None:
@@ -57,6 +62,7 @@ def main() -> None:
     parser.add_argument("--bound", type=int, default=64, help="tokens of a picture")
     parser.add_argument("--times", type=int, default=3, help="each picture is asked about")
     parser.add_argument("--threads", type=int, default=2)
+    _json.add_option(parser)
     arguments = parser.parse_args()
     profile = load_profile("embedded")
     with tempfile.TemporaryDirectory(prefix="smolfusion-bench-") as directory:
@@ -67,6 +73,7 @@ def main() -> None:
             for name, bound in (("the model's own", 0), (f"bounded to {arguments.bound}", arguments.bound))
         }
     _report(costs, arguments.threads)
+    _json.write(arguments.json, {name: asdict(cost) for name, cost in costs.items()})
 
 
 def _vocabulary() -> Vocabulary:
@@ -112,22 +119,25 @@ async def _asked(url: str, times: int) -> Cost:
     try:
         for number in range(times):
             jpeg = encode_jpeg(visit.frame_at(10.0 + number), 640, 85)  # another one each time: nothing is cached
-            begun_s = time.monotonic()
-            answer = await client.ask_about_image(jpeg, QUESTION, max_tokens=1)
-            costs.append(Cost(answer.prompt_tokens, time.monotonic() - begun_s))
+            marks_s = [time.monotonic()]
+            for question in (QUESTION, OTHER_QUESTION):
+                answer = await client.ask_about_image(jpeg, question, max_tokens=1)
+                marks_s.append(time.monotonic())
+            costs.append(Cost(answer.prompt_tokens, marks_s[1] - marks_s[0], marks_s[2] - marks_s[1]))
     finally:
         await client.close()
-    return Cost(costs[0].tokens, median(cost.seconds for cost in costs))
+    return Cost(costs[0].tokens, median(cost.seconds for cost in costs), median(cost.again_s for cost in costs))
 
 
 def _report(costs: dict[str, Cost], threads: int) -> None:
     table = Table(title=f"a 640x480 picture to a SmolVLM of 256M's dimensions, {threads} threads")
-    for heading in ("image tokens", "prompt, tokens", "fewer", "first word, s", "faster"):
+    for heading in ("image tokens", "prompt, tokens", "fewer", "first word, s", "faster", "next question, s"):
         table.add_column(heading, justify="left" if heading == "image tokens" else "right")
     own = next(iter(costs.values()))
     for name, cost in costs.items():
-        fewer, faster = own.tokens / cost.tokens, own.seconds / cost.seconds
-        table.add_row(name, str(cost.tokens), f"{fewer:.1f}x", f"{cost.seconds:.2f}", f"{faster:.1f}x")
+        ratios = [f"{ratio:.1f}x" for ratio in (own.tokens / cost.tokens, own.seconds / cost.seconds)]
+        times = [f"{seconds:.2f}" for seconds in (cost.seconds, cost.again_s)]
+        table.add_row(name, str(cost.tokens), ratios[0], times[0], ratios[1], times[1])
     Console().print(table)
 
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 import argparse
 import array
 import itertools
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 
 import cv2
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from bench import _json
 from bench._gate_node import NodeFigures, Picture, measured
 from smolfusion_ros.vision.frames import (
     compressed_size,
@@ -88,7 +87,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=200, help="of every core measurement")
     parser.add_argument("--seconds", type=float, default=30.0, help="measured of each camera, after as many seconds …")
     parser.add_argument("--settle", type=float, default=4.0, help="… as these")
-    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    _json.add_option(parser)
     arguments = parser.parse_args()
     console = Console(width=130)
     document: dict[str, object] = {}
@@ -103,8 +102,7 @@ def main() -> None:
     if "node" in arguments.only:
         pictures = [each for each in PICTURES if not arguments.widths or each.width in arguments.widths]
         document["node"] = _nodes(console, pictures, arguments.settle, arguments.seconds)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(document, indent=1))
+    _json.write(arguments.json, document)
 
 
 def cost_ms(work: Callable[[], object], repeats: int) -> float:

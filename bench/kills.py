@@ -20,11 +20,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test"))
 from system.kills import Recovery, Visit, start
 from system.runner import PROCESSES
 
+from bench import _json
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="kills of each process")
     parser.add_argument("--only", nargs="+", choices=PROCESSES, default=PROCESSES, help="kill these alone")
+    _json.add_option(parser)
     arguments = parser.parse_args()
     console = Console()
     runner = start(Path(tempfile.mkdtemp(prefix="smolfusion-kills-")))
@@ -37,6 +40,8 @@ def main() -> None:
             console.print(f"round {number}, back after s: {latest}")
         visit.visitor.close()
         console.print(_table(visit.recoveries))
+        found = {name: [vars(each) for each in times] for name, times in visit.recoveries.items()}
+        _json.write(arguments.json, found)
         _tell(visit, console)
     finally:
         runner.close()

@@ -20,6 +20,7 @@ from statistics import median, quantiles
 from rich.console import Console
 from rich.table import Table
 
+from bench import _json
 from bench._direct import Direct, First, Past
 from bench._stack import LLM_PORT, NAMESPACE, running, wait_for_log
 from bench._talk import UTTERANCES, Exchange, Visitor
@@ -39,7 +40,7 @@ SESSION = "bench"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=30, help="measured, after 20 that fill the history")
-    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    _json.add_option(parser)
     parser.add_argument("--plot", type=Path, help="draw the first token over the conversation's length (PNG)")
     arguments = parser.parse_args()
     with running("rendered:still") as stack, spinning(lambda: Visitor("bench", namespace=NAMESPACE)) as visitor:
@@ -47,19 +48,18 @@ def main() -> None:
         exchanges = _talk(visitor, HISTORY_TURNS + arguments.turns)
         limits, naive = asyncio.run(_directly(exchanges))
     _report(Console(width=120), exchanges[HISTORY_TURNS:], limits[HISTORY_TURNS:], naive[HISTORY_TURNS:])
-    if arguments.json:
-        rows = zip(exchanges, limits, naive, strict=True)
-        document = [
-            {
-                "ours_s": ours.first_text_s,
-                "evaluated": ours.turn.evaluated_tokens,
-                "limit_s": limit.seconds,
-                "naive_s": other.seconds,
-                "naive_evaluated": other.evaluated_tokens,
-            }
-            for ours, limit, other in rows
-        ]
-        arguments.json.write_text(json.dumps(document, indent=1))
+    rows = zip(exchanges, limits, naive, strict=True)
+    document = [
+        {
+            "ours_s": ours.first_text_s,
+            "evaluated": ours.turn.evaluated_tokens,
+            "limit_s": limit.seconds,
+            "naive_s": other.seconds,
+            "naive_evaluated": other.evaluated_tokens,
+        }
+        for ours, limit, other in rows
+    ]
+    _json.write(arguments.json, document)
     if arguments.plot:
         _plot(exchanges, limits, naive, arguments.plot)
 

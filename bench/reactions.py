@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import threading
 import time
-from collections.abc import Sequence
 from statistics import median, quantiles
 from typing import Any
 
@@ -23,6 +22,7 @@ from rich.table import Table
 from smolfusion_ros.action import Converse
 from smolfusion_ros.msg import ActionCommand, Reply, Utterance
 
+from bench import _json
 from bench._stack import LLM_PORT, NAMESPACE, running, wait_for_log
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._spinning import spinning
@@ -97,19 +97,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stops", type=int, default=200)
     parser.add_argument("--cancels", type=int, default=30)
+    _json.add_option(parser)
     arguments = parser.parse_args()
     with running("rendered:visit") as stack, spinning(lambda: Person("bench", namespace=NAMESPACE)) as person:
         wait_for_log(stack, ["ready"])
         person.wait_until_heard()
         stops_s = [_stop(person, number) for number in range(arguments.stops)]
         cancels_s = [_cancel(person, number) for number in range(arguments.cancels)]
+    times_s = {
+        "stop said → action_command, writing or not": stops_s,
+        "cancel → last words of the reply": [silent for silent, _ in cancels_s],
+        "cancel → backend idle": [idle for _, idle in cancels_s],
+    }
     table = Table(title="reactions under full load, ms")
     for heading in ("", "times", "median", "p99", "worst"):
         table.add_column(heading, justify="left" if not heading else "right")
-    _row(table, "stop said → action_command, writing or not", stops_s)
-    _row(table, "cancel → last words of the reply", [silent for silent, _ in cancels_s])
-    _row(table, "cancel → backend idle", [idle for _, idle in cancels_s])
+    for name, seconds in times_s.items():
+        figures_s = median(seconds), quantiles(seconds, n=100, method="inclusive")[-1], max(seconds)
+        table.add_row(name, str(len(seconds)), *(f"{1000 * each:.1f}" for each in figures_s))
     Console(width=100).print(table)
+    _json.write(arguments.json, times_s)
 
 
 def _stop(person: Person, number: int) -> float:
@@ -148,11 +155,6 @@ def _result(future: Future) -> Any:
     if not done.wait(WAIT_S):
         raise TimeoutError(f"no answer within {WAIT_S:g} s")
     return future.result()
-
-
-def _row(table: Table, name: str, seconds: Sequence[float]) -> None:
-    p99_s = quantiles(seconds, n=100)[-1]
-    table.add_row(name, str(len(seconds)), *(f"{1000 * each:.1f}" for each in (median(seconds), p99_s, max(seconds))))
 
 
 if __name__ == "__main__":

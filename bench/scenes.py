@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import statistics
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from bench import _json
 from bench._backend import serving
 from smolfusion_ros.bringup.profile import load_profile
 from smolfusion_ros.llama.client import LlamaClient
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--provider", default="auto")
     parser.add_argument("--hf", type=Path, help="the same model as trained, to compare answers with")
-    parser.add_argument("--json", type=Path, help="write every answer to this file")
+    _json.add_option(parser)
     parser.add_argument("--errors", type=int, default=0, help="print so many wrong answers")
     arguments = parser.parse_args()
     if bool(arguments.model) != bool(arguments.mmproj):
@@ -83,9 +83,8 @@ def main() -> None:
     wrong = [(spec.caption, answer) for spec, answer in zip(specs, answers, strict=True) if spec.caption != answer]
     for caption, answer in wrong[: arguments.errors]:
         console.print(f"[green]{caption}[/green]\n[red]{answer}[/red]\n")
-    if arguments.json:
-        pairs = [{"true": spec.caption, "told": answer} for spec, answer in zip(specs, answers, strict=True)]
-        arguments.json.write_text(json.dumps(pairs, indent=1))
+    pairs = [{"true": spec.caption, "told": answer} for spec, answer in zip(specs, answers, strict=True)]
+    _json.write(arguments.json, pairs)
 
 
 def as_jpeg(spec: SceneSpec, seed: int) -> bytes:

@@ -21,6 +21,7 @@ from rich.table import Table
 from sensor_msgs.msg import CompressedImage
 from smolfusion_ros.msg import Scene
 
+from bench import _json
 from bench._stack import NAMESPACE, VLM_PORT, running, wait_for_log
 from smolfusion_ros.bringup.profile import load_profile
 from smolfusion_ros.llama.client import LlamaClient
@@ -71,6 +72,7 @@ class Camera(Node):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=60)
+    _json.add_option(parser)
     arguments = parser.parse_args()
     visit = Visit(640, 480)
     jpegs = [encode_jpeg(visit.frame_at(0.3 * number % 30.0), 640, 85) for number in range(2 * arguments.times)]
@@ -83,6 +85,7 @@ def main() -> None:
             bare_s.append(asyncio.run(_bare_s(jpegs[number + 1])))
             time.sleep(PAUSE_S)
     _report(ours_s, bare_s)
+    _json.write(arguments.json, {"ours_s": ours_s, "bare_s": bare_s})
 
 
 async def _bare_s(jpeg: bytes) -> float:

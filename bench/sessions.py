@@ -16,6 +16,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from bench import _json
 from bench._backend import write_profile
 from bench._stack import NAMESPACE, running, wait_for_log
 from bench._talk import UTTERANCES, Visitor
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5, help="measured, after as many turns of each session as …")
     parser.add_argument("--settle", type=int, default=3, help="… these")
+    _json.add_option(parser)
     arguments = parser.parse_args()
     found = {slots: _measured(slots, arguments) for slots in (arguments.sessions, 1)}
     table = Table(title=f"first text of an answer, {arguments.sessions} sessions in turn on one backend")
@@ -42,6 +44,7 @@ def main() -> None:
             str(slots), f"{times_ms[0]:.0f}", f"{times_ms[1]:.0f}", f"{times_ms[1] / times_ms[0]:.2f}", *tokens
         )
     Console().print(table)
+    _json.write(arguments.json, {f"{slots} slots": {"one": one, "many": many} for slots, (one, many) in found.items()})
 
 
 def _measured(slots: int, arguments: argparse.Namespace) -> tuple[list[tuple[float, int]], list[tuple[float, int]]]:

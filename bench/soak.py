@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import time
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -20,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from smolfusion_ros.msg import ActionCommand, Scene, Turn, Utterance
 
+from bench import _json
 from bench._stack import NAMESPACE, Holding, running, wait_for_log
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._spinning import spinning
@@ -69,7 +68,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=45.0)
     parser.add_argument("--settle", type=float, default=15.0, help="minutes before growth is counted")
     parser.add_argument("--every", type=float, default=10.0, help="seconds between utterances")
-    parser.add_argument("--json", type=Path, help="write all samples to this file")
+    _json.add_option(parser)
     arguments = parser.parse_args()
     samples: list[tuple[float, dict[str, Holding]]] = []
     with running("rendered:visit") as stack, spinning(lambda: Talker("bench", namespace=NAMESPACE)) as talker:
@@ -85,9 +84,8 @@ def main() -> None:
             time.sleep(0.1)
         time.sleep(5)
         trouble = [line for line in stack.log.read_text(errors="replace").splitlines() if "Traceback" in line]
-    if arguments.json:
-        document = [(at, {name: vars(held) for name, held in each.items()}) for at, each in samples]
-        arguments.json.write_text(json.dumps(document))
+    document = [(at, {name: vars(held) for name, held in each.items()}) for at, each in samples]
+    _json.write(arguments.json, document)
     _report([each for each in samples if each[0] >= 60 * arguments.settle], talker, arguments.minutes)
     Console().print(f"tracebacks in the log: {len(trouble)}; log: {stack.log}")
 
