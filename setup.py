@@ -32,7 +32,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["smolfusion_ros", "smolfusion_ros.*"]),
-    package_data={"smolfusion_ros.gateway": ["page/*", "page/*/*", "page/*/*/*"]},
+    package_data={"smolfusion_ros.gateway": ["page/*", "page/*/*", "page/*/*/*", "page/*/*/*/*"]},
     install_requires=[*lines("requirements.txt"), *lines("requirements-without-rosdep.txt")],
     extras_require={"llama-cpp": lines("requirements-llama-cpp.txt")},
     entry_points={"console_scripts": [line.replace(" ", " = ", 1) for line in lines("executables.txt")]},

@@ -16,7 +16,7 @@ class Value(BaseModel):
 
 
 class Region(Value):
-    """A rectangle, pixels of the keyframe."""
+    """A rectangle, pixels of the keyframe; in ``Motion`` of the full frame, which may be larger."""
 
     x: int
     y: int
