@@ -213,7 +213,7 @@ class Stack:
             return nodes().count(name) > before or self.probe.has_heard_of(self.processes[name].pid)
 
         if name == "dialogue" and "llm_backend" in self.processes:
-            return lambda: is_there() and log.read_text()[written:].rstrip().endswith("ready")
+            return lambda: is_there() and any(line.endswith("ready") for line in log.read_text()[written:].splitlines())
         return is_there
 
     def _is_ready(self, name: str) -> bool:
