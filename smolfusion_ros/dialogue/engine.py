@@ -145,6 +145,7 @@ class DialogueEngine:
             raise BusyError(f"{len(self._drafts)} turns are waiting for the language model")
         self._drafts[draft.id] = draft
         self._next.session_id = session
+        self._next.give_way()
         try:
             try:
                 while (previous := self._running.get(session)) is not None:

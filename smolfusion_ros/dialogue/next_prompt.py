@@ -47,6 +47,7 @@ class NextPrompt:
         self._line = line
         self._idle = idle
         self._backend = backend
+        self._evaluating: asyncio.Task[Timings | None] | None = None
 
     async def known(self) -> Ahead | None:
         """What is known of it; None while that is of no use.
@@ -62,7 +63,7 @@ class NextPrompt:
         return None if ids is None else Ahead(ids, self._pins.of(session_id, served.slots))
 
     async def evaluate(self, ahead: Ahead) -> Timings | None:
-        """Have the server evaluate a part of it; None where a turn came first.
+        """Have the server evaluate a part of it; None where a turn came first, or meanwhile.
 
         Raises:
             BackendError: the server is away, or takes far longer than a part may: nobody shall wait for that.
@@ -70,10 +71,19 @@ class NextPrompt:
         if not self._idle() or self._backend.locked():
             return None
         async with self._backend:
+            work = self._evaluating = asyncio.ensure_future(self._writer.evaluate(ahead.ids, ahead.slot))
             try:
-                return await asyncio.wait_for(self._writer.evaluate(ahead.ids, ahead.slot), LONGEST_PART_S)
-            except asyncio.TimeoutError as error:
-                raise BackendError(f"a part of the prompt took longer than {LONGEST_PART_S:g} s") from error
+                done, _ = await asyncio.wait({work}, timeout=LONGEST_PART_S)
+            finally:
+                work.cancel()
+            if not done:
+                raise BackendError(f"a part of the prompt took longer than {LONGEST_PART_S:g} s")
+            return None if work.cancelled() else work.result()
+
+    def give_way(self) -> None:
+        """Somebody speaks: the part under way is given up, what the server has of it stays in its cache."""
+        if self._evaluating is not None:
+            self._evaluating.cancel()
 
     async def constant_part(self) -> Ahead:
         """Have the server evaluate what every prompt begins with; what that was.

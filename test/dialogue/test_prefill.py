@@ -156,9 +156,7 @@ def test_server_that_goes_away_ends_nothing() -> None:
     run(scenario())
 
 
-def test_server_that_does_not_answer_keeps_no_turn_waiting_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(next_prompt, "LONGEST_PART_S", 0.1)
-
+def test_a_turn_does_not_wait_for_what_is_evaluated_ahead() -> None:
     async def scenario() -> None:
         bench = Bench(deadline_s=5.0)
         async with ahead(bench):
@@ -166,7 +164,25 @@ def test_server_that_does_not_answer_keeps_no_turn_waiting_for_long(monkeypatch:
             number, bench.model.evaluates_after = len(bench.model.requests), asyncio.Event()
             see(bench, "10:00:07 nobody")
             await eventually(lambda: len(bench.model.requests) > number)
-            assert (await asyncio.wait_for(bench.turn(), 2.0)).error == ""
+            assert (await asyncio.wait_for(bench.turn(), 0.5 * next_prompt.LONGEST_PART_S)).error == ""
+
+    run(scenario())
+
+
+def test_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(next_prompt, "LONGEST_PART_S", 0.1)
+
+    async def scenario() -> None:
+        bench = Bench()
+        async with ahead(bench):
+            await eventually(lambda: evaluated(bench).endswith("person left]\n"))
+            number, bench.model.evaluates_after = len(bench.model.requests), asyncio.Event()
+            see(bench, "10:00:07 nobody")
+            await eventually(lambda: len(bench.model.requests) > number)
+            await asyncio.sleep(0.3)
+            bench.model.evaluates_after = None
+            see(bench, "10:00:08 nobody")
+            await eventually(lambda: evaluated(bench).endswith("[10:00:08 nobody]\n"))
 
     run(scenario())
 

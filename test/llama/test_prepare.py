@@ -216,10 +216,10 @@ def test_only_the_missing_file_of_a_model_is_downloaded(tmp_path: Path, target: 
 
 def start(manifest: Path, *prefix: str, **options: Any) -> subprocess.Popen[str]:
     command = [*prefix, sys.executable, "-m", fetch_models.__name__, "toy", "--manifest", str(manifest)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    usual: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     # Tests that a shell runs in the background ignore SIGINT, and so would their children.
-    heeds_interrupts = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    return subprocess.Popen(command, text=True, preexec_fn=heeds_interrupts, **(pipes | options))
+    usual["preexec_fn"] = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, text=True, **(usual | options))
 
 
 def outcome(process: subprocess.Popen[str]) -> tuple[int, str]:

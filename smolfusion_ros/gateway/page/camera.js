@@ -18,10 +18,10 @@ export function cameraPanel(feed, clock) {
   const canvas = byId("picture");
   const pause = byId("pause");
   const state = { scene: null, motion: null, heardMs: -Infinity, trace: [], frame: null, isOpen: false, isPaused: false };
-  const isSeeing = () => performance.now() - state.heardMs < NO_CAMERA_AFTER_MS;
+  const isSeeing = () => state.motion !== null && performance.now() - state.heardMs < NO_CAMERA_AFTER_MS;
 
   const paintOverlay = painter(byId("overlay"), () => {
-    const moving = isSeeing() && state.motion?.active ? scaled(state.motion.roi, state.frame, picture) : null;
+    const moving = isSeeing() && state.motion.active ? scaled(state.motion.roi, state.frame, picture) : null;
     return picture.stamp ? overlay(picture, state.scene, moving) : html`<p class="empty">No picture yet</p>`;
   });
   const paintScene = painter(byId("scene"), () => sceneTemplate(state.scene, clock));
@@ -39,7 +39,7 @@ export function cameraPanel(feed, clock) {
   });
   feed.on("motion", (motion) => {
     const now = performance.now();
-    state.motion = motion;
+    state.motion = motion ?? null;
     if (motion) {
       clock.hear(motion.stamp);
       state.heardMs = now;
