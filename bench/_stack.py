@@ -18,7 +18,7 @@ import psutil
 
 NAMESPACE = "/bench"
 DOMAIN_ID = 86
-LLM_PORT, VLM_PORT = 18090, 18091
+LLM_PORT, VLM_PORT, GATEWAY_PORT = 18090, 18091, 18098
 _ROLE = re.compile(r"(mmproj|clip)")
 _NODE = re.compile(r"smolfusion_ros\.nodes\.(\w+)")
 
@@ -71,17 +71,19 @@ def _holding(process: psutil.Process) -> Holding:
 
 
 @contextmanager
-def running(video: str, *options: str, llm: bool = True) -> Iterator[Stack]:
+def running(video: str, *options: str, llm: bool = True, gateway: bool = False) -> Iterator[Stack]:
     """The stack of the embedded profile, with memory and models' ports of its own; its log stays where a run fails.
 
     Args:
         llm: false where the options name a profile whose language model runs elsewhere.
+        gateway: serve HTTP too, on ``GATEWAY_PORT``.
     """
     os.environ["ROS_DOMAIN_ID"] = str(DOMAIN_ID)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     directory = Path(tempfile.mkdtemp(prefix="smolfusion-bench-"))
     line = [sys.executable, "-m", "smolfusion_ros.bringup", "--namespace", NAMESPACE, "--video", video]
-    line += [*(["--llm-port", str(LLM_PORT)] if llm else []), "--vlm-port", str(VLM_PORT), "--no-gateway", *options]
+    line += [*(["--llm-port", str(LLM_PORT)] if llm else []), "--vlm-port", str(VLM_PORT)]
+    line += [*(["--gateway-port", str(GATEWAY_PORT)] if gateway else ["--no-gateway"]), *options]
     log = directory / "stack.log"
     with log.open("wb") as output:
         variables = {**os.environ, "XDG_DATA_HOME": str(directory), "XDG_STATE_HOME": str(directory)}

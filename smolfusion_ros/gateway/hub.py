@@ -18,12 +18,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from smolfusion_ros.errors import BusyError, InactiveError
-from smolfusion_ros.gateway.values import Turn, Value
+from smolfusion_ros.gateway.values import Command, CommandStatus, GivenCommand, Turn, Value
 
 STATE = ("scene", "motion", "performance", "diagnostics", "emergency_stop", "keyframe")
 CONVERSATION = ("utterance", "reply", "turn", "command", "status")
 MAX_WAITING = 256
 REMEMBERED_TURNS = 20
+REMEMBERED_COMMANDS = 20
 SNAPSHOT = "snapshot"
 
 
@@ -36,7 +37,9 @@ class Event:
 
 
 class Snapshot(Value):
-    """The newest state of everything, null for what has not been heard yet, and the newest turns, oldest first."""
+    """The newest state of everything, null for what has not been heard yet, and the newest turns and commands, oldest
+    first.
+    """
 
     scene: Any = None
     motion: Any = None
@@ -45,6 +48,7 @@ class Snapshot(Value):
     emergency_stop: Any = None
     keyframe: Any = None
     turns: tuple[Turn, ...] = ()
+    commands: tuple[GivenCommand, ...] = ()
 
 
 class Reader:
@@ -110,6 +114,7 @@ class Hub:
         self._streams = 0
         self._newest: dict[str, BaseModel] = {}
         self._turns: deque[Turn] = deque(maxlen=REMEMBERED_TURNS)
+        self._commands: OrderedDict[str, GivenCommand] = OrderedDict()
         self._closed = False
         self.observers: list[Callable[[str, BaseModel], None]] = []
         self.skipped = 0
@@ -126,7 +131,8 @@ class Hub:
 
     def snapshot(self) -> Event:
         """What a reader begins with."""
-        return Event(SNAPSHOT, Snapshot(**self._newest, turns=tuple(self._turns)).model_dump_json())
+        newest = Snapshot(**self._newest, turns=tuple(self._turns), commands=tuple(self._commands.values()))
+        return Event(SNAPSHOT, newest.model_dump_json())
 
     def publish(self, name: str, value: BaseModel) -> None:
         """Hand a value to all readers."""
@@ -134,6 +140,7 @@ class Hub:
             self._newest[name] = value
         elif isinstance(value, Turn) and not self.remember(value):
             return  # it came twice
+        self._follow(value)
         for observer in self.observers:
             observer(name, value)
         if self._readers:
@@ -147,6 +154,15 @@ class Hub:
             return False
         self._turns.append(turn)
         return True
+
+    def _follow(self, value: BaseModel) -> None:
+        """Remember a command, or what became of one."""
+        if isinstance(value, Command):
+            self._commands.setdefault(value.id, GivenCommand(command=value))
+            if len(self._commands) > REMEMBERED_COMMANDS:
+                self._commands.popitem(last=False)
+        elif isinstance(value, CommandStatus) and (given := self._commands.get(value.command_id)) is not None:
+            self._commands[value.command_id] = GivenCommand(command=given.command, status=value)
 
     @contextmanager
     def stream(self) -> Iterator[None]:

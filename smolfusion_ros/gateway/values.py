@@ -151,6 +151,13 @@ class CommandStatus(Value):
     stamp: float
 
 
+class GivenCommand(Value):
+    """A command and the newest that was told of it; null: nothing was since it was given."""
+
+    command: Command
+    status: CommandStatus | None = None
+
+
 class Reply(Value):
     """A piece of an answer that is being written."""
 

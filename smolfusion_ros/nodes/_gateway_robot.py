@@ -8,15 +8,11 @@ from collections.abc import AsyncGenerator, Sequence
 from time import monotonic
 from typing import Any
 
-from rclpy.action import ActionClient
-from rclpy.action.client import ClientGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.client import Client
 from rclpy.node import Node
-from rclpy.task import Future
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
-from unique_identifier_msgs.msg import UUID
 
 from smolfusion_ros.action import Converse
 from smolfusion_ros.errors import (
@@ -34,6 +30,7 @@ from smolfusion_ros.gateway.schemas import Action, Analysis, ChatAnswer, Cleared
 from smolfusion_ros.gateway.values import Command, EmergencyStop, Reply, Turn
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._asyncio import IoLoop
+from smolfusion_ros.nodes._gateway_goals import ACTION, Goals
 from smolfusion_ros.nodes._gateway_turn import AwaitedTurn
 from smolfusion_ros.nodes._gateway_values import turn_value
 from smolfusion_ros.nodes._messages import seconds
@@ -48,6 +45,8 @@ POLL_S = 0.02
 # An accepted turn begins at once; who hears no more than the goal's end waits so long for its record.
 ACCEPT_S = 5.0
 RECORD_S = 1.0
+# A turn that is over sooner, as a reflex is, has told everything; asking for its result would only hold it up.
+WATCH_AFTER_S = 0.05
 CONFIRM_S = 1.0
 
 
@@ -80,7 +79,7 @@ class RosRobot:
         self._turns: dict[str, AwaitedTurn] = {}
         self._ending = False
         group = ReentrantCallbackGroup()
-        self._converse = ActionClient(node, Converse, "converse", callback_group=group)
+        self._goals = Goals(node, io)
         self._analyze = node.create_client(Analyze, "analyze", callback_group=group)
         self._list = node.create_client(ListSessions, "list_sessions", callback_group=group)
         self._history = node.create_client(GetHistory, "get_history", callback_group=group)
@@ -106,10 +105,6 @@ class RosRobot:
         for turn in self._turns.values():
             turn.fail(InactiveError("the gateway is told to end"))
 
-    def destroy(self) -> None:
-        """In the ROS thread, when the loop has ended."""
-        self._converse.destroy()
-
     async def converse(self, text: str, session_id: str) -> AsyncGenerator[Piece, None]:
         if self._ending:
             raise InactiveError("the gateway is told to end")
@@ -117,15 +112,13 @@ class RosRobot:
         session_id, goal_id = session_id or self._default_session, uuid.uuid4()
         goal = Converse.Goal(text=text, session_id=session_id)
         turn = self._turns[str(goal_id)] = AwaitedTurn(str(goal_id), session_id)
-        accepted: list[ClientGoalHandle] = []
         watching: asyncio.Task[None] | None = None
         try:
-            await self._until_there(self._converse.server_is_ready, "converse", "dialogue")
-            handle = await self._in_time(self._send(goal, goal_id), ACCEPT_S, "dialogue did not take the utterance")
-            accepted.append(handle)
-            if not handle.accepted:
+            await self._until_there(self._goals.is_served, ACTION, "dialogue")
+            sending = self._goals.send(goal, goal_id)
+            if not await self._in_time(sending, ACCEPT_S, "dialogue did not take the utterance"):
                 raise InactiveError("dialogue does not take the utterance")
-            watching = self._io.start(self._watch(handle, turn))
+            watching = self._io.start(self._watch(goal_id, turn))
             late = f"the answer took longer than {self._chat_timeout_s:g} s"
             while True:
                 piece = await self._in_time(turn.next(), max(0.0, end_s - monotonic()), late)
@@ -136,8 +129,8 @@ class RosRobot:
             del self._turns[str(goal_id)]
             if watching is not None:
                 watching.cancel()
-            if accepted and not turn.complete:
-                self._node.executor.create_task(self._cancel, accepted[0])
+                if not turn.complete:
+                    self._goals.cancel(goal_id)
 
     async def analyze(self, question: str, picture: Picture | None) -> Analysis:
         request = Analyze.Request(question=question)
@@ -192,28 +185,13 @@ class RosRobot:
     def health(self) -> Health:
         return self._board.health()
 
-    async def _send(self, goal: Converse.Goal, goal_id: uuid.UUID) -> ClientGoalHandle:
-        def give_up(sent: Future) -> None:
-            """Nobody waits for the goal any more, whether it was taken already or is taken later."""
-            sent.add_done_callback(lambda done: done.exception() or self._cancel(done.result()))
-
-        identity = UUID(uuid=list(goal_id.bytes))
-        return await self._io.from_ros(lambda: self._converse.send_goal_async(goal, goal_uuid=identity), give_up)
-
-    def _cancel(self, handle: ClientGoalHandle) -> None:
-        """In the ROS thread."""
-        try:
-            if handle.accepted:
-                handle.cancel_goal_async()
-        except Exception as error:  # of rcl, at the end of the process; it must not end the node otherwise
-            self._node.get_logger().warning(f"a turn was not cancelled: {error}")
-
-    async def _watch(self, handle: ClientGoalHandle, turn: AwaitedTurn) -> None:
+    async def _watch(self, goal_id: uuid.UUID, turn: AwaitedTurn) -> None:
         """A goal that ends without a turn was refused; the record of one that was not may come a little later."""
-        ended = await self._io.from_ros(handle.get_result_async, lambda _: None)
-        if ended.result.turn_id:
+        await asyncio.sleep(WATCH_AFTER_S)
+        result = await self._goals.result(goal_id)
+        if result.turn_id:
             await asyncio.sleep(RECORD_S)
-        turn.fail(InactiveError(ended.result.message or "dialogue told nothing of the turn"))
+        turn.fail(InactiveError(result.message or "dialogue told nothing of the turn"))
 
     async def _ask(
         self, client: Client, request: Any, node: str, *, timeout_s: float = ANSWER_S, times: int = 0

@@ -24,4 +24,6 @@ TURN = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE, durability=D
 COMMAND = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
 UTTERANCE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 REPLY = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
+# Requests that many people make at once: of more than ten, which is a service's default, the rest would be lost unseen.
+REQUESTS = QoSProfile(depth=256, reliability=ReliabilityPolicy.RELIABLE)
 PERFORMANCE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)

@@ -116,7 +116,7 @@ class DialogueNode(ManagedNode):
         self.create_subscription(String, "session_cleared", self._on_session_cleared, _qos.UTTERANCE)
         self.create_subscription(Utterance, "utterance", self._on_utterance, _qos.UTTERANCE)
         waiting_group = ReentrantCallbackGroup()
-        self.create_service(Chat, "chat", self._on_chat, callback_group=waiting_group)
+        self.create_service(Chat, "chat", self._on_chat, qos_profile=_qos.REQUESTS, callback_group=waiting_group)
         self._converse = ActionServer(
             self,
             Converse,
@@ -124,6 +124,9 @@ class DialogueNode(ManagedNode):
             self._on_converse,
             cancel_callback=self._on_converse_cancel,
             callback_group=waiting_group,
+            goal_service_qos_profile=_qos.REQUESTS,
+            result_service_qos_profile=_qos.REQUESTS,
+            cancel_service_qos_profile=_qos.REQUESTS,
         )
         self._diagnostics = Diagnostics(self)
         self._io = IoLoop(self)

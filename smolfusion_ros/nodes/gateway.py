@@ -155,7 +155,6 @@ class GatewayNode(Node):
             self._server.stop()
             self._io.spin_until(self._serving.done, END_S)
         self._io.close()
-        self._robot.destroy()
 
     def _hear(
         self,

@@ -11,8 +11,8 @@ from scripted_robot import Gateway, ScriptedRobot, reply, served, turn
 
 from smolfusion_ros.errors import BusyError, InactiveError
 from smolfusion_ros.gateway import server
-from smolfusion_ros.gateway.hub import MAX_WAITING, REMEMBERED_TURNS, Event, Hub, Reader
-from smolfusion_ros.gateway.values import EmergencyStop, Keyframe
+from smolfusion_ros.gateway.hub import MAX_WAITING, REMEMBERED_COMMANDS, REMEMBERED_TURNS, Event, Hub, Reader
+from smolfusion_ros.gateway.values import Command, CommandStatus, EmergencyStop, Keyframe
 
 
 def keyframe(number: int) -> Keyframe:
@@ -104,6 +104,31 @@ def test_snapshot_holds_the_newest_of_everything_and_turns_once() -> None:
     assert [each["id"] for each in told["turns"]] == [f"t{number}" for number in range(5, REMEMBERED_TURNS + 5)]
     assert (told["keyframe"]["stamp"], told["scene"]) == (2.0, None)
     assert heard == ["turn"] * (REMEMBERED_TURNS + 4) + ["keyframe"] * 2
+
+
+def test_snapshot_tells_what_became_of_the_newest_commands() -> None:
+    def command(number: int) -> Command:
+        fields = {
+            **Command.model_config["json_schema_extra"]["examples"][0],
+            "id": f"c{number}",
+            "stamp": float(number),
+        }
+        return Command(**fields)
+
+    def status(number: int, state: str) -> CommandStatus:
+        return CommandStatus(command_id=f"c{number}", state=state, detail="", stamp=float(number))
+
+    hub = Hub()
+    hub.publish("status", status(99, "running"))  # of nobody's
+    for number in range(REMEMBERED_COMMANDS + 3):
+        hub.publish("command", command(number))
+    for number, state in ((5, "running"), (5, "succeeded"), (0, "failed"), (6, "running")):
+        hub.publish("status", status(number, state))
+    hub.publish("command", command(6))  # it came twice
+    told = json.loads(hub.snapshot().data)["commands"]
+    assert [each["command"]["id"] for each in told] == [f"c{number}" for number in range(3, REMEMBERED_COMMANDS + 3)]
+    states = {each["command"]["id"]: each["status"] and each["status"]["state"] for each in told}
+    assert (states["c5"], states["c6"], states["c7"]) == ("succeeded", "running", None)
 
 
 def test_places_for_streams_are_bounded() -> None:

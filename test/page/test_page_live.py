@@ -177,3 +177,12 @@ def test_what_was_before_the_page_is_there(open_page: Callable[..., Page], gatew
     story.tell(gateway, "status", story.status("succeeded", 1))
     page.wait_for_selector(".card[data-command=turn][data-state=succeeded]")
     page.wait_for_selector("#wellness:has-text('All well')")
+
+
+def test_what_became_of_commands_before_the_page_is_told(open_page: Callable[..., Page], gateway: Gateway) -> None:
+    story.tell_all(gateway)
+    story.tell(gateway, "command", story.command(1))
+    story.tell(gateway, "status", story.status("failed", 1))
+    page = open_page(gateway.url)
+    page.wait_for_selector(".card[data-command=turn][data-state=failed]")
+    assert page.locator(".card[data-command=turn]").count() == 1

@@ -42,8 +42,16 @@ export function commandsPanel(feed, clock) {
     cards = [{ ...command, isPast }, ...cards].sort((first, second) => second.stamp - first.stamp).slice(0, MOST_CARDS);
     paint();
   };
-  // What became of those was told to others.
+  // What became of those was told to others, unless the gateway heard it.
   feed.on("turns", (turns) => turns.flatMap((turn) => turn.commands).forEach((command) => add(command, true)));
+  // The gateway heard of these all the while, so what it knows is all there is.
+  feed.on("commands", (given) => {
+    for (const { command, status } of given) {
+      if (status) states.set(command.id, status);
+      cards = cards.filter(({ id }) => id !== command.id);
+      add(command);
+    }
+  });
   feed.on("turn", (turn) => turn.commands.forEach((command) => add(command)));
   feed.on("command", (command) => add(command));
   feed.on("status", (status) => {

@@ -13,7 +13,7 @@ const STEADY_AFTER_MS = 5_000;
 
 /**
  * `on("scene" | … , take)`: each kind of event of /stream; a snapshot is told as its parts, where null means that the
- * robot has not told of it, and "turns". `on("connection", …)`: `state` is "open", "hidden" (nobody looks), or
+ * robot has not told of it, "turns" and "commands". `on("connection", …)`: `state` is "open", "hidden" (nobody looks), or
  * "lost", with `reason` and `waitMs` until the next try.
  */
 export class Feed {
@@ -84,6 +84,7 @@ export class Feed {
     this.#tell("connection", { state: "open", reason: "", waitMs: 0 });
     for (const kind of STATE) this.#tell(kind, value[kind]);
     this.#tell("turns", value.turns);
+    this.#tell("commands", value.commands);
   }
 
   #tell(name, value) {
