@@ -22,6 +22,11 @@ class First:
     evaluated_tokens: int
 
 
+async def ids_of(client: LlamaClient, pieces: Sequence[Piece]) -> tuple[int, ...]:
+    """Pieces of a prompt as a server's token ids."""
+    return tuple([token for piece in pieces for token in await client.tokenize(piece.text, special=piece.special)])
+
+
 class Direct:
     """Puts prompts to a server without any node in between.
 
@@ -37,9 +42,10 @@ class Direct:
 
     async def limit(self, history: Sequence[Past], scene: str, heard: str) -> First:
         """The backend's own first token of free text, everything up to the utterance being in its cache."""
-        known = await self._ids([*self._layout.prefix(), *self._turns(history), *self._layout.turn_opening(scene)])
-        whole = await self._ids([*self._layout.turn(scene, heard)])
-        opening = await self._ids(self._layout.turn_opening(scene))
+        before = [*self._layout.prefix(), *self._turns(history), *self._layout.turn_opening(scene)]
+        known = await ids_of(self._client, before)
+        whole = await ids_of(self._client, [*self._layout.turn(scene, heard)])
+        opening = await ids_of(self._client, self._layout.turn_opening(scene))
         async for _ in self._client.complete(known, grammar="", max_tokens=0, slot=0):
             pass
         return await self._first((*known, *whole[len(opening) :]), grammar="")
@@ -49,8 +55,8 @@ class Direct:
         system = f"{self._layout.system_text()}\nYou see: {scene}"
         pieces = [Piece("<|im_start|>system\n", True), Piece(system, False), Piece(TURN_END, True)]
         for _, said, answer in history[-self._window :]:
-            pieces += [*self._plain(said), Piece(answer.removeprefix(ANSWER_OPENING), False), Piece(TURN_END, True)]
-        return await self._first(await self._ids([*pieces, *self._plain(heard)]), grammar=self._grammar)
+            pieces += [*self._plain(said), *self._layout.answer_pieces(answer)]
+        return await self._first(await ids_of(self._client, [*pieces, *self._plain(heard)]), grammar=self._grammar)
 
     def _plain(self, heard: str) -> list[Piece]:
         opening = Piece(self._layout.assistant_opening + ANSWER_OPENING, True)
@@ -59,15 +65,8 @@ class Direct:
     def _turns(self, history: Sequence[Past]) -> list[Piece]:
         pieces: list[Piece] = []
         for scene, heard, answer in history:
-            pieces += self._layout.turn(scene, heard)
-            pieces += [Piece(answer.removeprefix(ANSWER_OPENING), False), Piece(TURN_END, True)]
+            pieces += [*self._layout.turn(scene, heard), *self._layout.answer_pieces(answer)]
         return pieces
-
-    async def _ids(self, pieces: Sequence[Piece]) -> tuple[int, ...]:
-        ids: list[int] = []
-        for each in pieces:
-            ids += await self._client.tokenize(each.text, special=each.special)
-        return tuple(ids)
 
     async def _first(self, ids: Sequence[int], *, grammar: str) -> First:
         begun_s, first_s, evaluated = time.perf_counter(), 0.0, 0

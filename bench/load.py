@@ -25,11 +25,12 @@ from rich.table import Table
 
 from bench import _json
 from bench._backend import write_profile
+from bench._direct import ids_of
 from bench._stack import GATEWAY_PORT, LLM_PORT, running, wait_for_log
 from bench._talk import ANSWER_S, UTTERANCES
 from smolfusion_ros.bringup.profile import load_profile
-from smolfusion_ros.dialogue.grammar import ANSWER_OPENING, answer_grammar
-from smolfusion_ros.dialogue.prompt import TURN_END, Piece, PromptLayout
+from smolfusion_ros.dialogue.grammar import answer_grammar
+from smolfusion_ros.dialogue.prompt import PromptLayout
 from smolfusion_ros.dialogue.turn import Limits
 from smolfusion_ros.llama.client import LlamaClient
 from training.prompt import robot_prompt
@@ -198,21 +199,17 @@ def _asking(number: int, bare: Bare) -> Any:
 
 async def _prompts(client: LlamaClient, layout: PromptLayout, turns: Sequence[dict[str, Any]]) -> list[Prompt]:
     """The prompt of each turn as token ids: the constant part, the turns before, its scene line and utterance."""
-    past, found = await _ids(client, layout.prefix()), []
+    past, found = await ids_of(client, layout.prefix()), []
     for turn in turns:
-        past += await _ids(client, layout.turn(turn["scene"], turn["heard"]))
-        found.append(tuple(past))
+        past += await ids_of(client, layout.turn(turn["scene"], turn["heard"]))
+        found.append(past)
         answer = layout.answer_text(turn["said"], [_call(command) for command in turn["commands"]])
-        past += await _ids(client, [Piece(answer.removeprefix(ANSWER_OPENING), False), Piece(TURN_END, True)])
+        past += await ids_of(client, layout.answer_pieces(answer))
     return found
 
 
 def _call(command: dict[str, Any]) -> dict[str, Any]:
     return {"name": command["name"], "arguments": command["arguments"]}
-
-
-async def _ids(client: LlamaClient, pieces: Sequence[Piece]) -> list[int]:
-    return [token for piece in pieces for token in await client.tokenize(piece.text, special=piece.special)]
 
 
 def _report(ours: Served, bare: Served, title: str) -> None:

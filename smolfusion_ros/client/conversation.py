@@ -14,7 +14,7 @@ from rclpy.action.client import ActionClient
 from smolfusion_ros.action import Converse
 from smolfusion_ros.client._link import Link
 from smolfusion_ros.client.errors import RobotError, RobotRefusedError, RobotTimeoutError
-from smolfusion_ros.client.values import Answer, Command, command_of
+from smolfusion_ros.client.values import Answer, Command, answer_of
 
 
 class Conversation:
@@ -117,7 +117,8 @@ class Conversation:
             ended = done.result()
             if not ended.result.turn_id:
                 raise RobotRefusedError(ended.result.message or "converse ended without a word")
-            answer = self._answer_of(ended.status, ended.result)
+            cancelled = ended.status == GoalStatus.STATUS_CANCELED
+            answer = answer_of(ended.result, self._session_id, self._link.now_s(), cancelled=cancelled)
         except RobotError as error:
             self._answered.set_exception(error)
         except Exception as error:  # in the thread that hears the robot, which must go on
@@ -127,19 +128,6 @@ class Conversation:
                 self._tell(command)
             self._answered.set_result(answer)
         self._pieces.put(None)
-
-    def _answer_of(self, status: int, result: Converse.Result) -> Answer:
-        interrupted = status == GoalStatus.STATUS_CANCELED or result.message == "interrupted"
-        now_s = self._link.now_s()
-        return Answer(
-            said=result.reply,
-            commands=tuple(command_of(each, now_s) for each in result.commands),
-            rejected=tuple(result.rejected),
-            session_id=self._session_id,
-            turn_id=result.turn_id,
-            interrupted=interrupted,
-            error="" if result.success or interrupted else result.message,
-        )
 
     def _tell(self, command: Command) -> None:
         with self._lock:

@@ -22,7 +22,8 @@ from smolfusion_ros.client._link import Link
 from smolfusion_ros.client.conversation import Conversation
 from smolfusion_ros.client.errors import RobotError, RobotRefusedError
 from smolfusion_ros.client.stop import StopLatch
-from smolfusion_ros.client.values import Analysis, Answer, Command, Scene, command_of, scene_of
+from smolfusion_ros.client.values import Analysis, Answer, Command, Scene, answer_of, command_of, scene_of
+from smolfusion_ros.dialogue.actions import STATES
 from smolfusion_ros.msg import ActionCommand, ActionStatus
 from smolfusion_ros.msg import Scene as SceneMessage
 from smolfusion_ros.nodes import _qos
@@ -34,7 +35,6 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks
 
-STATES = ("accepted", "rejected", "running", "succeeded", "failed", "cancelled")
 STOP_S = 5.0
 PRESS_AGAIN_S = 0.5
 REMEMBERED_COMMANDS = 256
@@ -123,16 +123,7 @@ class Robot:
         response = self._call("chat", "dialogue", request, timeout_s)
         if not (response.success or response.turn_id):
             raise RobotRefusedError(response.message)
-        now_s, interrupted = self._link.now_s(), response.message == "interrupted"
-        return Answer(
-            said=response.reply,
-            commands=tuple(command_of(each, now_s) for each in response.commands),
-            rejected=tuple(response.rejected),
-            session_id=response.session_id,
-            turn_id=response.turn_id,
-            interrupted=interrupted,
-            error="" if response.success or interrupted else response.message,
-        )
+        return answer_of(response, response.session_id, self._link.now_s())
 
     def converse(
         self,

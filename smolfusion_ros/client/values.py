@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isnan
 from time import monotonic
 from typing import Any
 
+from smolfusion_ros.action import Converse
 from smolfusion_ros.msg import ActionCommand
 from smolfusion_ros.msg import Scene as SceneMessage
-from smolfusion_ros.nodes._messages import seconds
+from smolfusion_ros.nodes._messages import known, seconds
+from smolfusion_ros.srv import Chat
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,28 @@ def command_of(message: ActionCommand, now_s: float) -> Command:
         session_id=message.session_id,
         source=message.source,
         priority=message.priority,
-        bearing_rad=_known(message.target_bearing_rad),
+        bearing_rad=known(message.target_bearing_rad),
         expires_s=monotonic() + seconds(message.lifetime) - age_s,
+    )
+
+
+def answer_of(
+    result: Chat.Response | Converse.Result, session_id: str, now_s: float, *, cancelled: bool = False
+) -> Answer:
+    """An answer out of what ``chat`` or ``converse`` came to.
+
+    Args:
+        now_s: as for ``command_of``.
+    """
+    interrupted = cancelled or result.message == "interrupted"
+    return Answer(
+        said=result.reply,
+        commands=tuple(command_of(each, now_s) for each in result.commands),
+        rejected=tuple(result.rejected),
+        session_id=session_id,
+        turn_id=result.turn_id,
+        interrupted=interrupted,
+        error="" if result.success or interrupted else result.message,
     )
 
 
@@ -140,7 +161,7 @@ def scene_of(message: SceneMessage) -> Scene:
                 each.gesture,
                 each.clothing,
                 bool(each.engaged),
-                _known(each.bearing_rad),
+                known(each.bearing_rad),
             )
             for each in message.persons
         ),
@@ -148,7 +169,3 @@ def scene_of(message: SceneMessage) -> Scene:
         source=message.source,
         stamp_s=seconds(message.header.stamp),
     )
-
-
-def _known(number: float) -> float | None:
-    return None if isnan(number) else float(number)

@@ -142,7 +142,7 @@ class AnswerWriter:
         """A turn from memory, tokenised again."""
         if not (await self._model.capabilities()).native:
             return PastTurn(scene, heard, answer_text)
-        pieces = [*self._layout.turn(scene, heard), *_tail(answer_text)]
+        pieces = [*self._layout.turn(scene, heard), *self._layout.answer_pieces(answer_text)]
         return PastTurn(scene, heard, answer_text, await self._ids(pieces))
 
     async def warm_up(self, slot: int = ANY_SLOT) -> tuple[int, ...]:
@@ -183,7 +183,7 @@ class AnswerWriter:
         return self._prefix[1]
 
     async def _retokenized(self, answer: Answer, text: str) -> tuple[int, ...]:
-        return (*answer.turn_ids, *await self._ids(_tail(text))) if answer.prompt_ids else ()
+        return (*answer.turn_ids, *await self._ids(self._layout.answer_pieces(text))) if answer.prompt_ids else ()
 
     async def _ids(self, pieces: Sequence[Piece]) -> tuple[int, ...]:
         parts = await asyncio.gather(*(self._model.tokenize(piece.text, special=piece.special) for piece in pieces))
@@ -197,8 +197,3 @@ class AnswerWriter:
         history = [(turn.scene, turn.heard, turn.answer) for turn in conversation.turns]
         messages = self._layout.messages(history, answer.scene, answer.heard)
         return self._model.chat(messages, schema=self._schema, max_tokens=self._max_answer_tokens)
-
-
-def _tail(answer_text: str) -> list[Piece]:
-    """What follows the opened answer; the model's own words must not become control tokens."""
-    return [Piece(answer_text.removeprefix(ANSWER_OPENING), False), Piece(TURN_END, True)]

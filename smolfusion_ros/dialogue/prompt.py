@@ -113,6 +113,11 @@ class PromptLayout:
         """What follows the opened answer, to the end of the turn."""
         return self.answer_text(say, commands).removeprefix(ANSWER_OPENING) + TURN_END
 
+    @staticmethod
+    def answer_pieces(answer_text: str) -> list[Piece]:
+        """What follows the opened answer; the model's own words must not become control tokens."""
+        return [Piece(answer_text.removeprefix(ANSWER_OPENING), False), Piece(TURN_END, True)]
+
     def messages(self, history: Sequence[tuple[str, str, str]], scene: str, heard: str) -> list[dict[str, str]]:
         """The same conversation as chat messages, for servers without token ids.
 

@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage
 from smolfusion_ros.msg import MotionState
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._asyncio import IoLoop
-from smolfusion_ros.nodes._messages import stamp_ns
+from smolfusion_ros.nodes._messages import roi_of, stamp_ns
 from smolfusion_ros.nodes._polled import PolledSubscription
 from smolfusion_ros.nodes._steady import steady_timer
 from smolfusion_ros.vision.annotate import annotate
@@ -85,11 +85,11 @@ class AnnotatedImage:
         if self._motion is None:
             return None
         for motion in self._motion.take():
-            roi = motion.roi
-            if roi.width:
-                self._rois[stamp_ns(motion.header.stamp)] = (roi.x_offset, roi.y_offset, roi.width, roi.height)
-                right, bottom = roi.x_offset + roi.width, roi.y_offset + roi.height
-                self._reach = max(self._reach[0], right), max(self._reach[1], bottom)
+            roi = roi_of(motion.roi)
+            if roi is not None:
+                self._rois[stamp_ns(motion.header.stamp)] = roi
+                x, y, width, height = roi
+                self._reach = max(self._reach[0], x + width), max(self._reach[1], y + height)
         while len(self._rois) > MOTIONS.depth:
             del self._rois[next(iter(self._rois))]
         return self._rois.get(stamp)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from math import isnan
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -23,7 +22,7 @@ from smolfusion_ros.msg import (
     Turn,
     Utterance,
 )
-from smolfusion_ros.nodes._messages import seconds, status_word
+from smolfusion_ros.nodes._messages import known, roi_of, seconds, status_word
 
 _LEVELS: dict[bytes, values.Level] = {
     DiagnosticStatus.OK: "ok",
@@ -44,7 +43,7 @@ def scene_value(scene: Scene) -> values.Scene:
         persons=tuple(
             values.Person(
                 position=each.position,
-                bearing_rad=_number(each.bearing_rad),
+                bearing_rad=known(each.bearing_rad),
                 expression=each.expression,
                 gesture=each.gesture,
                 clothing=each.clothing,
@@ -92,7 +91,7 @@ def command_value(command: ActionCommand) -> values.Command:
         source=command.source,
         priority=command.priority,
         target_track_id=_track(command.target_track_id),
-        target_bearing_rad=_number(command.target_bearing_rad),
+        target_bearing_rad=known(command.target_bearing_rad),
         lifetime_s=seconds(command.lifetime),
         stamp=seconds(command.header.stamp),
     )
@@ -124,7 +123,7 @@ def utterance_value(utterance: Utterance) -> values.Utterance:
         session_id=utterance.session_id,
         text=utterance.text,
         language=utterance.language,
-        confidence=_number(utterance.confidence) or None,
+        confidence=known(utterance.confidence) or None,
         stamp=seconds(utterance.header.stamp),
     )
 
@@ -181,7 +180,7 @@ def performance_value(report: PerformanceReport) -> values.Performance:
             )
             for each in report.processes
         ),
-        gpu_percent=_number(report.gpu_percent),
+        gpu_percent=known(report.gpu_percent),
         gpu_memory_bytes=report.gpu_memory_bytes or None,
         gate_skipped_fraction=report.gate_skipped_fraction,
     )
@@ -252,15 +251,12 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _number(value: float) -> float | None:
-    return None if isnan(value) else value
-
-
 def _track(track_id: int) -> int | None:
     return None if track_id < 0 else track_id
 
 
-def _region(roi: RegionOfInterest) -> values.Region | None:
-    if not roi.width:
+def _region(message: RegionOfInterest) -> values.Region | None:
+    if (roi := roi_of(message)) is None:
         return None
-    return values.Region(x=roi.x_offset, y=roi.y_offset, width=roi.width, height=roi.height)
+    x, y, width, height = roi
+    return values.Region(x=x, y=y, width=width, height=height)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from math import nan
+from math import isnan, nan
 
 from builtin_interfaces.msg import Duration, Time
 from sensor_msgs.msg import RegionOfInterest
 
+from smolfusion_ros.dialogue.actions import STATES
 from smolfusion_ros.dialogue.turn import IssuedCommand, TurnRecord
 from smolfusion_ros.msg import ActionCommand, ActionStatus, MotionState, Person, Scene, SceneObject, StageTime, Turn
 from smolfusion_ros.vision.gate import GateDecision
-from smolfusion_ros.vision.scene import SceneDescription, compact_line
+from smolfusion_ros.vision.scene import Roi, SceneDescription, compact_line
 
 _NS = 1_000_000_000
 _PERSON_WORDS = ("person", "me", "you")
@@ -45,10 +46,17 @@ def roi_message(roi: Sequence[int] | None) -> RegionOfInterest:
     return RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
 
 
-_STATES = {
-    getattr(ActionStatus, word.upper()): word
-    for word in ("accepted", "rejected", "running", "succeeded", "failed", "cancelled")
-}
+def roi_of(message: RegionOfInterest) -> Roi | None:
+    """A region as (x, y, width, height) in pixels; None where there is none."""
+    return (message.x_offset, message.y_offset, message.width, message.height) if message.width else None
+
+
+def known(number: float) -> float | None:
+    """A number of a message; None for NaN, which stands for one that is not known."""
+    return None if isnan(number) else float(number)
+
+
+_STATES = {getattr(ActionStatus, word.upper()): word for word in STATES}
 
 
 def status_word(status: ActionStatus) -> str:

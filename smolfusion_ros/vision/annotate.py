@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolfusion_ros.errors import FrameError
-from smolfusion_ros.vision.scene import Person, Roi, SceneDescription, compact_line
+from smolfusion_ros.vision.scene import Person, Roi, SceneDescription, compact_line, told
 
 Frame = NDArray[np.uint8]
 Bgr = tuple[int, int, int]
@@ -53,8 +53,7 @@ def annotate(frame: Frame, scene: SceneDescription, motion_roi: Roi | None = Non
 def words_of(person: Person) -> str:
     """What is known of a person, as it stands beside the box."""
     track = f"#{person.track_id}" if person.track_id else ""
-    words = (track, person.position, person.expression, person.gesture, person.clothing)
-    return " ".join(word for word in words if word not in ("", "unknown", "none"))
+    return told(track, person.position, person.expression, person.gesture, person.clothing)
 
 
 def _box(frame: Frame, roi: Roi, colour: Bgr, width_px: int) -> None:

@@ -99,10 +99,10 @@ def compact_line(scene: SceneDescription) -> str:
     left out from the end.
     """
     parts = [
-        _words("person", person.position, person.expression, person.gesture, person.clothing)
+        told("person", person.position, person.expression, person.gesture, person.clothing)
         for person in scene.persons[:_LINE_PERSONS]
     ] or ["nobody" if scene.source == "vlm" else "no face seen"]
-    parts += [_words(thing.label, thing.colour, thing.position) for thing in scene.objects[:_LINE_OBJECTS]]
+    parts += [told(thing.label, thing.colour, thing.position) for thing in scene.objects[:_LINE_OBJECTS]]
     line, left = "", _LINE_TOKENS
     for part in parts:
         left -= _tokens(part) + (1 if line else 0)
@@ -170,7 +170,8 @@ def bearing(x: float, frame_width: int, hfov_rad: float) -> float:
     return math.atan((1 - 2 * x / frame_width) * math.tan(hfov_rad / 2))
 
 
-def _words(*words: str) -> str:
+def told(*words: str) -> str:
+    """Those of a person's or a thing's words that tell something, in a row."""
     return " ".join(word for word in words if word not in ("", "unknown", "none"))
 
 
