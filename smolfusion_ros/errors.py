@@ -33,6 +33,10 @@ class BackendError(SmolFusionError):
     """A llama backend answered with an error or not as expected."""
 
 
+class BackendRefusedError(BackendError):
+    """A remote engine wants an API key, or does not take the one that it was given."""
+
+
 class BackendUnavailableError(BackendError):
     """A llama backend cannot be reached, is still loading, fails, or missed a deadline."""
 
@@ -59,3 +63,7 @@ class SessionError(SmolFusionError):
 
 class MemoryStoreError(SmolFusionError):
     """The conversation store cannot be read or written."""
+
+
+class SpeechError(SmolFusionError):
+    """Sound cannot be taken or given: a device, a format, an engine or its model fails."""

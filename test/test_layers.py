@@ -9,7 +9,7 @@ import pytest
 import smolfusion_ros
 
 SOURCE = Path(smolfusion_ros.__path__[0])
-CORE = ("vision", "dialogue", "memory", "metrics", "llama", "gateway")
+CORE = ("vision", "dialogue", "memory", "metrics", "llama", "gateway", "speech")
 UPPER = ("nodes", "bringup", "client", "demo")
 ROS = (
     "rclpy",
@@ -45,7 +45,8 @@ def files_of(package: str) -> list[Path]:
 
 @pytest.mark.parametrize("package", CORE)
 def test_core_package_imports_no_ros_and_no_other_package(package: str) -> None:
-    allowed = (f"smolfusion_ros.{package}", "smolfusion_ros.errors", "smolfusion_ros.documents")
+    shared = ("errors", "documents", "secret")
+    allowed = tuple(f"smolfusion_ros.{name}" for name in (package, *shared))
     for path in files_of(package):
         for name in imports_of(path):
             assert name.split(".")[0] not in ROS, f"{path.name} imports {name}"

@@ -30,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         names = list(arguments.models)
         if arguments.profile:
-            names += [backend.model for backend in load_profile(arguments.profile).local_backends.values()]
+            profile = load_profile(arguments.profile)
+            names += [backend.model for backend in profile.local_backends.values()]
+            names += profile.speech.models if profile.speech else ()
         if not names:
             report(f"profile {arguments.profile} takes its models from other machines: nothing to get")
         manifest = load_manifest(arguments.manifest or manifest_path())

@@ -17,6 +17,7 @@ from smolfusion_ros.bringup.stack import (
     GATEWAY_PORT,
     LOG_LEVELS,
     NODES,
+    SOUNDS,
     Options,
     Process,
     node_names,
@@ -48,6 +49,8 @@ BACKEND_ARGUMENTS = {
 }
 STACK_ARGUMENTS = {
     **BACKEND_ARGUMENTS,
+    "voice": Argument("false", "Hear and speak: start listener and speaker", ("true", "false")),
+    "sound": Argument("device", "Microphone and loudspeaker, or the topics audio and voice", SOUNDS),
     "gateway": Argument("true", "Start the HTTP interface (web page, JSON, events)", ("true", "false")),
     "gateway_port": Argument(str(GATEWAY_PORT), "Port of the HTTP interface, one for each robot of a machine"),
     "namespace": Argument("/smolfusion", "Prefix of all topics, services and actions"),
@@ -91,6 +94,7 @@ CONVERSIONS: dict[str, Callable[[str], Any]] = {
     "nodes": node_names,
     "start_backends": lambda text: text == "true",
     "autostart": lambda text: text == "true",
+    "voice": lambda text: text == "true",
     "gateway": lambda text: text == "true",
     "gateway_port": lambda text: _whole_number("gateway_port", text),
     "llm_port": lambda text: _whole_number("llm_port", text),

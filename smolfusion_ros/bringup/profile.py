@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from smolfusion_ros.bringup.paths import profile_path
+from smolfusion_ros.bringup.speech_profile import SpeechProfile, speech_profile
 from smolfusion_ros.documents import read_mapping
 from smolfusion_ros.errors import ConfigurationError
 
@@ -33,6 +34,7 @@ class BackendProfile:
     provider: who serves; ``remote`` starts nothing and takes ``url``.
     model: name in the manifest, or the path of a .gguf file.
     url: where clients find the server; follows from host and port unless the provider is remote.
+    api_key_file: a file with the key that a remote server wants, which nobody else may read (mode 600).
     served_model: the name a remote server knows the model by.
     host, port: where a local server listens. Loopback, since these servers know no users.
     context_tokens: of one conversation; slots: conversations held at the same time.
@@ -51,6 +53,7 @@ class BackendProfile:
     provider: str = _one_of("auto", "llama-server", "xllamacpp", "llama-cpp-python", "remote")
     model: str = ""
     url: str = ""
+    api_key_file: str = ""
     served_model: str = ""
     host: str = "127.0.0.1"
     port: int = _within(1, 65535, 8080)
@@ -97,12 +100,13 @@ class BackendProfile:
 
 @dataclass(frozen=True)
 class Profile:
-    """A named profile: the language model's and the vision-language model's backend."""
+    """A named profile: the two models' backends, and how the robot hears and speaks, if it does."""
 
     name: str
     llm: BackendProfile
     vlm: BackendProfile
     description: str = ""
+    speech: SpeechProfile | None = None
 
     def __post_init__(self) -> None:
         if not self.llm.is_remote and not self.vlm.is_remote and self.llm.port == self.vlm.port:
@@ -145,7 +149,7 @@ def load_profile(name_or_path: str) -> Profile:
 
 def _profile(name: str, content: dict[str, Any]) -> Profile:
     for key, value in content.items():
-        if key not in (*ROLES, "description"):
+        if key not in (*ROLES, "speech", "description"):
             raise ConfigurationError(f"unknown key {key} = {value!r}")
     backends = {}
     for role in ROLES:
@@ -153,7 +157,11 @@ def _profile(name: str, content: dict[str, Any]) -> Profile:
             backends[role] = _backend(role, content.get(role))
         except ConfigurationError as error:
             raise ConfigurationError(f"{role}: {error}") from error
-    return Profile(name, backends["llm"], backends["vlm"], str(content.get("description", "")).strip())
+    try:
+        speech = speech_profile(content.get("speech"))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"speech: {error}") from error
+    return Profile(name, backends["llm"], backends["vlm"], str(content.get("description", "")).strip(), speech)
 
 
 def _backend(role: str, content: Any) -> BackendProfile:
@@ -167,6 +175,8 @@ def _backend(role: str, content: Any) -> BackendProfile:
             raise ConfigurationError(f"{key} = {value!r} belongs to {ROLE_KEYS[key]}")
     if content.get("url") and content.get("provider") != "remote":
         raise ConfigurationError(f"url = {content['url']!r} needs provider = remote; give host and port instead")
+    if content.get("api_key_file") and content.get("provider") != "remote":
+        raise ConfigurationError(f"api_key_file = {content['api_key_file']!r} needs provider = remote")
     values = {"port": DEFAULT_PORTS[role], **content}
     # YAML 1.1 reads a bare on or off as a truth value.
     if isinstance(values.get("flash_attention"), bool):

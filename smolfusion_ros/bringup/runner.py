@@ -20,6 +20,7 @@ from circus import get_arbiter
 
 from smolfusion_ros.bringup.stack import (
     NODES,
+    SOUNDS,
     Options,
     Process,
     node_names,
@@ -128,6 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--provider", default="", help="llama-server, xllamacpp or llama-cpp-python")
     parser.add_argument("--llm-port", type=int, default=0, help="of the language model; 0: the profile's")
     parser.add_argument("--vlm-port", type=int, default=0, help="of the vision-language model; 0: the profile's")
+    parser.add_argument("--voice", action="store_true", help="hear and speak: start listener and speaker")
+    parser.add_argument("--sound", default=defaults.sound, choices=SOUNDS, help="devices, or topics audio and voice")
     parser.add_argument("--no-gateway", dest="gateway", action="store_false", help="no HTTP interface")
     parser.add_argument("--gateway-port", type=int, default=defaults.gateway_port, help="of the HTTP interface")
     parser.add_argument("--remap", default=(), type=_remappings, help="further names to change, from:=to, …")

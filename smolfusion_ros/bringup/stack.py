@@ -10,11 +10,15 @@ from pathlib import Path
 
 from smolfusion_ros.bringup import params_file
 from smolfusion_ros.bringup.paths import manifest_path, share_directory
-from smolfusion_ros.bringup.profile import BackendProfile, Profile, load_profile
+from smolfusion_ros.bringup.profile import ROLES, BackendProfile, Profile, load_profile
+from smolfusion_ros.bringup.speech_profile import SpeechProfile
 from smolfusion_ros.errors import ConfigurationError
 from smolfusion_ros.llama.manifest import load_manifest
+from smolfusion_ros.secret import read_secret
 
-NODES = ("motion_gate", "perception", "dialogue", "memory", "monitor", "gateway")
+SPEECH_NODES = ("listener", "speaker")
+NODES = ("motion_gate", "perception", "dialogue", "memory", *SPEECH_NODES, "monitor", "gateway")
+SOUNDS = ("device", "topic")
 GATEWAY_PORT = 8000
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 # What rcl takes; it would refuse the rest in every node, a second apart, for ever.
@@ -38,6 +42,9 @@ class Options:
         start_backends: start the llama servers of the profile.
         provider: llama server to prefer; empty: the profile's choice.
         llm_port, vlm_port: of the backends that run here; 0: the profile's. Each robot of a machine needs its own.
+        voice: start listener and speaker, where they are among the nodes. Off by default: no microphone is opened
+            that nobody asked for.
+        sound: ``device``, microphone and loudspeaker of this machine; or ``topic``, ``audio`` and ``voice``.
         gateway: start the HTTP interface, where it is among the nodes.
         gateway_port: of the HTTP interface. Each robot of a machine needs its own.
         remap: further names to change, ``from:=to``.
@@ -55,6 +62,8 @@ class Options:
     provider: str = ""
     llm_port: int = 0
     vlm_port: int = 0
+    voice: bool = False
+    sound: str = "device"
     gateway: bool = True
     gateway_port: int = GATEWAY_PORT
     remap: tuple[tuple[str, str], ...] = ()
@@ -68,6 +77,8 @@ class Options:
             raise ConfigurationError(f"unknown node {sorted(unknown)[0]!r}; there are {', '.join(NODES)}")
         if self.log_level not in LOG_LEVELS:
             raise ConfigurationError(f"log level {self.log_level!r} is not one of {', '.join(LOG_LEVELS)}")
+        if self.sound not in SOUNDS:
+            raise ConfigurationError(f"sound {self.sound!r} is not one of {', '.join(SOUNDS)}")
         for name in ("llm_port", "vlm_port"):
             if not 0 <= getattr(self, name) <= 65535:
                 raise ConfigurationError(
@@ -131,10 +142,14 @@ def plan(profile_name: str, options: Options) -> list[Process]:
     """What to start; fails here, once, rather than in every restart of a backend.
 
     Raises:
-        ConfigurationError: the profile or the parameter file is missing or wrong.
+        ConfigurationError: the profile, the parameter file or an API key's file is missing or wrong.
         ModelError: a model file is missing or damaged; tells how to get it.
     """
     profile = load_profile(profile_name).on_ports(llm=options.llm_port, vlm=options.vlm_port)
+    for role in ROLES:
+        read_secret(f"{role}: api_key_file", profile.backend(role).api_key_file, f"{role.upper()}_API_KEY")
+    if options.voice and profile.speech is None:
+        raise ConfigurationError(f"profile {profile.name} has no section speech, which voice needs")
     if options.params_file:
         params_file.check(Path(options.params_file), _known_parameters(profile, options), options.namespace)
     if options.start_backends:
@@ -156,7 +171,8 @@ def describe(profile: Profile, profile_name: str, options: Options) -> list[Proc
             Process(f"{role}_backend", "backend", False, _backend_arguments(role, backend, profile_name, options))
             for role, backend in profile.local_backends.items()
         ]
-    chosen = tuple(n for n in NODES if n in options.nodes and (options.gateway or n != "gateway"))
+    left_out = (() if options.gateway else ("gateway",)) + (() if options.voice else SPEECH_NODES)
+    chosen = tuple(name for name in NODES if name in options.nodes and name not in left_out)
     nodes = (("video_source",) if options.video else ()) + chosen
     parameters = _node_parameters(profile, options, nodes)
     image_remappings = _image_remappings(options)
@@ -218,6 +234,7 @@ def _image_remappings(options: Options) -> dict[str, tuple[tuple[str, str], ...]
 
 def _node_parameters(profile: Profile, options: Options, nodes: Sequence[str]) -> dict[str, dict[str, ParameterValue]]:
     llm, vlm = profile.llm, profile.vlm
+    speech = profile.speech or SpeechProfile()
     # The prompt's constant part and one answer need their share of the context; the rest is for the history.
     history_tokens = max(256, llm.context_tokens // 2)
     return {
@@ -225,12 +242,14 @@ def _node_parameters(profile: Profile, options: Options, nodes: Sequence[str]) -
         "motion_gate": {"image_transport": options.image_transport},
         "perception": {
             "vlm_url": vlm.url,
+            "vlm_key_file": vlm.api_key_file,
             "vlm_model": vlm.served_model or "default",
             "questions": vlm.questions,
             "autostart": options.autostart,
         },
         "dialogue": {
             "llm_url": llm.url,
+            "llm_key_file": llm.api_key_file,
             "llm_model": llm.served_model or "default",
             "chat_format": llm.chat_format,
             "prompt_examples": llm.prompt_examples,
@@ -239,6 +258,21 @@ def _node_parameters(profile: Profile, options: Options, nodes: Sequence[str]) -
             "autostart": options.autostart,
         },
         "memory": {"max_tokens": 2 * history_tokens},
+        "listener": {
+            "source": options.sound,
+            "engine": speech.engine,
+            "model": speech.model,
+            "language": speech.language,
+            "threads": speech.threads,
+            "autostart": options.autostart,
+        },
+        "speaker": {
+            "output": options.sound,
+            "voice": speech.voice,
+            "voice_model": speech.voice_model,
+            "language": speech.language,
+            "autostart": options.autostart,
+        },
         "monitor": {"llm_url": llm.url, "vlm_url": vlm.url, "nodes": ",".join(nodes)},
         "gateway": {"port": options.gateway_port, "nodes": ",".join(each for each in nodes if each != "gateway")},
     }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import concurrent.futures
 import queue
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from action_msgs.msg import GoalStatus
 from rclpy.action.client import ActionClient
+from unique_identifier_msgs.msg import UUID
 
 from smolfusion_ros.action import Converse
 from smolfusion_ros.client._link import Link
@@ -39,6 +41,8 @@ class Conversation:
     ) -> None:
         self._link = link
         self._session_id = goal.session_id
+        goal_id = uuid.uuid4()
+        self._turn_id = str(goal_id)
         self._timeout_s = timeout_s
         self._on_delta = on_delta
         self._on_command = on_command
@@ -48,7 +52,9 @@ class Conversation:
         self._lock = threading.Lock()
         self._answered: concurrent.futures.Future[Answer] = concurrent.futures.Future()
         self._handle = link.ask(
-            lambda: client.send_goal_async(goal, feedback_callback=self._on_feedback),
+            lambda: client.send_goal_async(
+                goal, feedback_callback=self._on_feedback, goal_uuid=UUID(uuid=list(goal_id.bytes))
+            ),
             timeout_s,
             "dialogue did not take the utterance",
         )
@@ -101,8 +107,8 @@ class Conversation:
             raise RobotTimeoutError(f"the answer is not complete within {timeout_s:g} s") from None
 
     def hears(self, command: Command) -> None:
-        """A command was published; it is this turn's if its session is, as a session answers one turn at a time."""
-        if self._session_id and command.session_id == self._session_id and not self.done:
+        """A command was published, of this turn or of another."""
+        if command.turn_id == self._turn_id and not self.done:
             self._tell(command)
 
     def _on_feedback(self, message: Any) -> None:

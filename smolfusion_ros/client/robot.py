@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -18,26 +16,20 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from smolfusion_ros.action import Converse
+from smolfusion_ros.client._hearing import Hearing
 from smolfusion_ros.client._link import Link
 from smolfusion_ros.client.conversation import Conversation
 from smolfusion_ros.client.errors import RobotError, RobotRefusedError
-from smolfusion_ros.client.stop import StopLatch
-from smolfusion_ros.client.values import Analysis, Answer, Command, Scene, answer_of, command_of, scene_of
+from smolfusion_ros.client.values import Analysis, Answer, Command, Scene, answer_of
 from smolfusion_ros.dialogue.actions import STATES
-from smolfusion_ros.msg import ActionCommand, ActionStatus
-from smolfusion_ros.msg import Scene as SceneMessage
+from smolfusion_ros.msg import ActionStatus
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._messages import seconds
+from smolfusion_ros.nodes._press import press_publisher
 from smolfusion_ros.srv import Analyze, Chat
-
-try:
-    from rclpy.event_handler import PublisherEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import PublisherEventCallbacks
 
 STOP_S = 5.0
 PRESS_AGAIN_S = 0.5
-REMEMBERED_COMMANDS = 256
 
 
 class Robot:
@@ -75,15 +67,7 @@ class Robot:
     ) -> None:
         self._timeout_s = timeout_s
         self._link = Link(name, namespace, node, domain_id)
-        self._lock = threading.Lock()
-        self._command_callbacks: list[Callable[[Command], object]] = []
-        self._scene_callbacks: list[Callable[[Scene], object]] = []
-        self._stop_callbacks: list[Callable[[bool], object]] = []
-        self._conversations: list[Conversation] = []
-        self._heard_commands: OrderedDict[str, None] = OrderedDict()
-        self._latch = StopLatch()
-        self._told_engaged = threading.Event()
-        self._scene: Scene | None = None
+        self._hearing = Hearing(self._link)
         self._link.begin_with(self._connect)
 
     def __enter__(self) -> Robot:
@@ -106,12 +90,12 @@ class Robot:
     @property
     def scene(self) -> Scene | None:
         """What was seen last; None: nothing yet."""
-        return self._scene
+        return self._hearing.scene
 
     @property
     def stopped(self) -> bool:
         """The emergency stop is engaged: the body must not move."""
-        return self._latch.engaged
+        return self._hearing.stopped
 
     def chat(self, text: str, session_id: str = "", *, timeout_s: float | None = None) -> Answer:
         """Say something and wait for the whole answer.
@@ -146,8 +130,7 @@ class Robot:
         self._link.wait_for(self._converse.server_is_ready, timeout_s, "nobody serves converse (node dialogue)")
         goal = Converse.Goal(text=text, session_id=session_id)
         conversation = Conversation(self._link, self._converse, goal, timeout_s, on_delta, on_command)
-        with self._lock:
-            self._conversations = [each for each in self._conversations if not each.done] + [conversation]
+        self._hearing.follow(conversation)
         return conversation
 
     def analyze(
@@ -173,24 +156,18 @@ class Robot:
 
     def on_command(self, callback: Callable[[Command], object]) -> None:
         """Have every command told, once each, and never one whose lifetime is over."""
-        self._command_callbacks.append(callback)
+        self._hearing.on_command(callback)
 
     def on_scene(self, callback: Callable[[Scene], object]) -> None:
         """Have every scene told; the newest one at once, if there is one."""
-        with self._lock:
-            self._scene_callbacks.append(callback)
-            if self._scene is not None:
-                self._link.call_back(callback, self._scene)
+        self._hearing.on_scene(callback)
 
     def on_stop(self, callback: Callable[[bool], object]) -> None:
         """Have the emergency stop told, True when it is engaged and False when it is released.
 
         Called in the thread that hears the robot, without delay: return at once and ask the robot nothing.
         """
-        with self._lock:
-            self._stop_callbacks.append(callback)
-            if self._latch.engaged:
-                callback(True)
+        self._hearing.on_stop(callback)
 
     def report(self, command: Command | str, state: str, detail: str = "") -> None:
         """Tell what became of a command; its conversation's next turn tells the model.
@@ -217,7 +194,7 @@ class Robot:
         Raises:
             RobotUnavailableError: nobody confirms it. Whoever does hear it stops all the same.
         """
-        self._told_engaged.clear()
+        self._hearing.told_engaged.clear()
         pressed_s = -float("inf")
 
         def confirmed() -> bool:
@@ -225,7 +202,7 @@ class Robot:
             if monotonic() - pressed_s >= PRESS_AGAIN_S:
                 pressed_s = monotonic()
                 self._press.publish(Bool(data=True))
-            return self._told_engaged.is_set()
+            return self._hearing.told_engaged.is_set()
 
         self._link.wait_for(confirmed, timeout_s, "nobody confirms the emergency stop (node dialogue)")
 
@@ -253,21 +230,8 @@ class Robot:
         }
         self._converse: ActionClient[Any, Any, Any] = ActionClient(ros, Converse, "converse")
         self._status = ros.create_publisher(ActionStatus, "action_status", _qos.COMMAND)
-        # Not latched: a dialogue that starts later must not hear a press that was reset long ago.
-        self._press = ros.create_publisher(
-            Bool,
-            "emergency_stop",
-            _qos.UTTERANCE,
-            # The dialogue listens in several ways; that one of them wants a latched publisher is no warning.
-            event_callbacks=PublisherEventCallbacks(incompatible_qos=lambda _: None),
-        )
-        self._subscriptions = [
-            ros.create_subscription(ActionCommand, "action_command", self._on_command, _qos.COMMAND),
-            ros.create_subscription(SceneMessage, "scene", self._on_scene, _qos.LATCHED),
-            ros.create_subscription(Bool, "emergency_stop_engaged", self._on_engaged, _qos.LATCHED),
-            # Best effort hears every publisher.
-            ros.create_subscription(Bool, "emergency_stop", self._on_press, _qos.STOPS[2]),
-        ]
+        self._press = press_publisher(ros)
+        self._hearing.begin()
 
     def _call(self, name: str, server: str, request: Any, timeout_s: float | None) -> Any:
         client, timeout_s = self._clients[name], self._timeout_s if timeout_s is None else timeout_s
@@ -276,48 +240,6 @@ class Robot:
         left_s = max(0.1, end_s - monotonic())
         what = f"{server} did not answer {name}"
         return self._link.ask(lambda: client.call_async(request), left_s, what, client.remove_pending_request)
-
-    def _on_command(self, message: ActionCommand) -> None:
-        if message.id in self._heard_commands:
-            return
-        self._heard_commands[message.id] = None
-        if len(self._heard_commands) > REMEMBERED_COMMANDS:
-            self._heard_commands.popitem(last=False)
-        try:
-            command = command_of(message, self._link.now_s())
-        except ValueError as error:
-            self._link.node.get_logger().error(f"command {message.id} is left out: its arguments are no JSON: {error}")
-            return
-        for conversation in self._conversations:
-            conversation.hears(command)
-        if not command.expired:
-            for callback in self._command_callbacks:
-                self._link.call_back(callback, command)
-
-    def _on_scene(self, message: SceneMessage) -> None:
-        with self._lock:
-            self._scene = scene_of(message)
-            for callback in self._scene_callbacks:
-                self._link.call_back(callback, self._scene)
-
-    def _on_press(self, message: Bool) -> None:
-        with self._lock:
-            if self._latch.on_press(message.data):
-                self._tell_stop(True)
-
-    def _on_engaged(self, message: Bool) -> None:
-        with self._lock:
-            if self._latch.on_told(message.data):
-                self._tell_stop(self._latch.engaged)
-        if message.data:
-            self._told_engaged.set()
-
-    def _tell_stop(self, engaged: bool) -> None:
-        for callback in self._stop_callbacks:
-            try:
-                callback(engaged)
-            except Exception as error:  # of the program; the others must hear it too
-                self._link.node.get_logger().error(f"on_stop failed: {type(error).__name__}: {error}")
 
 
 def _picture(image: bytes | str | Path) -> bytes:

@@ -22,6 +22,7 @@ class Command:
     Attributes:
         name: an action of config/actions.yaml.
         arguments: SI units and degrees, such as ``{"direction": "left", "angle_deg": 90.0}``.
+        turn_id: of the turn it came from; empty for the emergency stop.
         source: reflex, llm or api.
         priority: higher wins; 255 is a stop.
         bearing_rad: of what it is about, positive to the robot's left; None where it is not seen.
@@ -34,6 +35,7 @@ class Command:
     session_id: str = ""
     source: str = ""
     priority: int = 0
+    turn_id: str = ""
     bearing_rad: float | None = None
     expires_s: float = float("inf")
 
@@ -122,6 +124,7 @@ def command_of(message: ActionCommand, now_s: float) -> Command:
         name=message.name,
         arguments=json.loads(message.arguments_json or "{}"),
         session_id=message.session_id,
+        turn_id=message.turn_id,
         source=message.source,
         priority=message.priority,
         bearing_rad=known(message.target_bearing_rad),

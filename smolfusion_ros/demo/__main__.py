@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TextIO
 
 from smolfusion_ros.demo.observer import Event, Observer
+from smolfusion_ros.demo.speaking_observer import SpeakingObserver
 from smolfusion_ros.demo.view import View
 from smolfusion_ros.demo.visitor import VISIT, Visitor
 from smolfusion_ros.nodes._spinning import spinning
@@ -27,6 +28,8 @@ from smolfusion_ros.nodes._spinning import spinning
 START_S = 90.0
 TURN_S = 60.0
 STOP_S = 15.0
+# A spoken line that brought no turn by then was not understood.
+UNHEARD_S = 15.0
 TAIL_LINES = 25
 
 
@@ -36,7 +39,7 @@ def main() -> int:
     with (
         tempfile.TemporaryFile(mode="w+") as log,
         _stack(arguments, log) as stack,
-        spinning(lambda: Observer(arguments.namespace)) as ros,
+        spinning(lambda: _observer(arguments)) as ros,
     ):
         demo = Demo(ros, stack, begun)
         with demo.view:
@@ -46,6 +49,9 @@ def main() -> int:
                 demo.chat()
             elif started:
                 demo.visit()
+        if isinstance(ros, SpeakingObserver):
+            ros.keep(arguments.voice)
+            print(f"what was heard in the room: {arguments.voice}")
         if not started or not demo.commands:
             log.seek(0)
             print("".join(log.readlines()[-TAIL_LINES:]), file=sys.stderr)
@@ -66,6 +72,7 @@ class Demo:
         self._begun = begun
         self._samples_s: dict[str, list[float]] = defaultdict(list)
         self._visitor: Visitor | None = None
+        self._said_s = float("inf")
 
     def wait_until(self, condition: Callable[[], bool], deadline_s: float) -> bool:
         """Show events until the condition holds; False after the deadline or when the stack has ended."""
@@ -79,7 +86,7 @@ class Demo:
     def visit(self) -> None:
         """The scripted visitor talks."""
         visitor = self._visitor = Visitor(VISIT, self._say, time.monotonic)
-        self.wait_until(lambda: visitor.done, TURN_S + len(VISIT) * TURN_S)
+        self.wait_until(lambda: self._is_over(visitor), TURN_S + len(VISIT) * TURN_S)
 
     def chat(self) -> None:
         """The person at the keyboard talks, until end of input."""
@@ -98,7 +105,14 @@ class Demo:
         seen, forwarded = (motion.frames_seen, motion.frames_forwarded) if motion else (0, 0)
         self.view.report(self._samples_s, seen, forwarded)
 
+    def _is_over(self, visitor: Visitor) -> bool:
+        if isinstance(self._ros, SpeakingObserver) and time.monotonic() - self._said_s > UNHEARD_S:
+            visitor.on_answer()  # not understood: nobody answers
+            self._said_s = float("inf")
+        return visitor.done
+
     def _say(self, text: str) -> None:
+        self._said_s = time.monotonic()
         self.view.show("hears", text)
         self._ros.say(text)
 
@@ -126,6 +140,7 @@ class Demo:
         elif event.kind == "turn":
             if event.text:
                 self.view.show("fails", event.text)
+            self._said_s = float("inf")
             if self._visitor is not None:
                 self._visitor.on_answer()
 
@@ -135,6 +150,7 @@ def _stack(arguments: argparse.Namespace, log: TextIO) -> Iterator[subprocess.Po
     """The runner in a process of its own; its output goes to a nameless file, shown if something fails."""
     command = [sys.executable, "-m", "smolfusion_ros.bringup", "--profile", arguments.profile]
     command += ["--namespace", arguments.namespace, "--video", arguments.video]
+    command += ["--voice", "--sound", "topic"] if arguments.voice else []
     stack = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, text=True)
     try:
         yield stack
@@ -146,6 +162,10 @@ def _stack(arguments: argparse.Namespace, log: TextIO) -> Iterator[subprocess.Po
             stack.kill()
 
 
+def _observer(arguments: argparse.Namespace) -> Observer:
+    return SpeakingObserver(arguments.namespace) if arguments.voice else Observer(arguments.namespace)
+
+
 def _video(text: str) -> str:
     """Files are named from where the person stands; the stack may run elsewhere."""
     return str(Path(text).absolute()) if Path(text).exists() else text
@@ -155,6 +175,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/demo", description="The real stack, small, with a visitor.")
     parser.add_argument(
         "--video", default="rendered:visit", type=_video, help="a video file or a camera instead of the rendered visit"
+    )
+    parser.add_argument(
+        "--voice",
+        nargs="?",
+        const=Path("work/visit.wav"),
+        type=Path,
+        metavar="FILE",
+        help="the visitor speaks, the robot hears and answers aloud, and all of it is kept in FILE (work/visit.wav)",
     )
     parser.add_argument("--chat", action="store_true", help="talk to the robot yourself")
     parser.add_argument("--profile", default="embedded", help="name in config/profiles, or a YAML file")

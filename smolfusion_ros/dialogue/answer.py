@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -144,6 +145,14 @@ class AnswerWriter:
             return PastTurn(scene, heard, answer_text)
         pieces = [*self._layout.turn(scene, heard), *self._layout.answer_pieces(answer_text)]
         return PastTurn(scene, heard, answer_text, await self._ids(pieces))
+
+    async def retold(self, turn: PastTurn, said: str) -> PastTurn:
+        """A turn of whose answer only ``said`` was heard; its commands stay."""
+        try:
+            commands = json.loads(turn.answer)["commands"]
+        except (ValueError, TypeError, KeyError):  # of a server that keeps to no schema
+            commands = []
+        return await self.restored_turn(turn.scene, turn.heard, self._layout.answer_text(said, commands))
 
     async def warm_up(self, slot: int = ANY_SLOT) -> tuple[int, ...]:
         """Have a slot of the server evaluate the constant part of the prompt, so that the first turn need not.

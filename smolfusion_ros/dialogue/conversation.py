@@ -14,12 +14,18 @@ WRAPPING_TOKENS = 12
 
 @dataclass(frozen=True)
 class PastTurn:
-    """A finished turn; ``token_ids`` are those of the whole turn, as the backend holds them in its cache."""
+    """A finished turn.
+
+    Attributes:
+        token_ids: those of the whole turn, as the backend holds them in its cache.
+        turn_id: empty for one that was taken from memory.
+    """
 
     scene: str
     heard: str
     answer: str
     token_ids: tuple[int, ...] = ()
+    turn_id: str = ""
 
     @property
     def tokens(self) -> int:
@@ -57,6 +63,10 @@ class Conversation:
 
     def append(self, turn: PastTurn) -> None:
         self._turns.append(turn)
+
+    def replace_newest(self, turn: PastTurn) -> None:
+        """The newest turn was not as it was thought."""
+        self._turns[-1] = turn
 
     def prune(self) -> int:
         """Drop the oldest half while a bound is passed; how many turns went."""

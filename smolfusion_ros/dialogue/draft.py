@@ -135,7 +135,7 @@ class Draft:
         except CommandError as error:
             self._reject(f"{command.name}: {error}")
             return
-        issued = IssuedCommand(command_id, self.session_id, command, self.source, self.scene.stamp_ns)
+        issued = IssuedCommand(command_id, self.session_id, command, self.source, self.scene.stamp_ns, self.id)
         stage.outcomes.issued(self.session_id, command_id, command.name)
         self._commands.append(issued)
         self._stages_s.setdefault("command", monotonic() - self._begun_s)

@@ -202,6 +202,23 @@ class DialogueEngine:
             if turn_id in (None, draft.id):
                 draft.interrupt()
 
+    async def cut_short(self, turn_id: str, session_id: str, heard: str) -> None:
+        """The robot's voice was interrupted: the turn ends if it is under way, and all that the session's next prompt
+        tells of its answer is what was heard of it. An older turn than the newest stays as it is: what follows it in
+        the backend's cache would be lost."""
+        draft = self._drafts.get(turn_id)
+        if draft is not None:
+            draft.interrupt()
+            await draft.finished.wait()
+        conversation = self._conversations.get(session_id or self._default_session)
+        if conversation is None or not conversation.turns or conversation.turns[-1].turn_id != turn_id:
+            return
+        newest = conversation.turns[-1]
+        retold = replace(await self._writer.retold(newest, heard), turn_id=turn_id)
+        if conversation.turns and conversation.turns[-1] is newest:
+            conversation.replace_newest(retold)
+            self.prefill.wake()
+
     def forget(self, session_id: str) -> None:
         """Drop a session and what became of its commands; its next turn starts from what memory holds."""
         self._conversations.drop(session_id)
@@ -295,7 +312,7 @@ class DialogueEngine:
             return
         try:
             past_turn = self._writer.past_turn(draft.answer, draft.commands)
-            conversation.append(await asyncio.wait_for(past_turn, REMEMBER_S))
+            conversation.append(replace(await asyncio.wait_for(past_turn, REMEMBER_S), turn_id=draft.id))
         except (BackendError, asyncio.TimeoutError) as error:
             _log.warning("session %s is taken from memory at its next turn: %s", draft.session_id, error)
             self._conversations.drop(draft.session_id)

@@ -64,6 +64,7 @@ class IssuedCommand:
     command: Command
     source: str
     scene_stamp_ns: int = 0
+    turn_id: str = ""
 
 
 @dataclass(frozen=True)

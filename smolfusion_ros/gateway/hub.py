@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -26,6 +26,8 @@ MAX_WAITING = 256
 REMEMBERED_TURNS = 20
 REMEMBERED_COMMANDS = 20
 SNAPSHOT = "snapshot"
+
+State = TypeVar("State", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,10 @@ class Hub:
         """How many streams are open."""
         return self._streams
 
-    def newest(self, name: str) -> BaseModel | None:
-        """The newest value of a kind of state."""
-        return self._newest.get(name)
+    def newest(self, name: str, kind: type[State]) -> State | None:
+        """The newest value of a kind of state; None: nothing yet, or something else."""
+        value = self._newest.get(name)
+        return value if isinstance(value, kind) else None
 
     def snapshot(self) -> Event:
         """What a reader begins with."""

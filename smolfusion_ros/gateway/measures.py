@@ -91,8 +91,8 @@ class Measures:
         yield _gauge("smolfusion_node_up", "Whether a node is heard", "node", alive)
         yield from self._performance()
         yield from self._frames()
-        stop = self._hub.newest("emergency_stop")
-        engaged = isinstance(stop, EmergencyStop) and stop.engaged
+        stop = self._hub.newest("emergency_stop", EmergencyStop)
+        engaged = stop is not None and stop.engaged
         yield GaugeMetricFamily("smolfusion_emergency_stop_engaged", "Whether commands are held back", value=engaged)
         yield GaugeMetricFamily("smolfusion_streams", "Open streams", value=self._hub.streams)
         skipped = "State events that readers of closed streams were too slow for"
@@ -101,8 +101,8 @@ class Measures:
         yield CounterMetricFamily("smolfusion_streams_too_slow", too_slow, value=self._hub.too_slow)
 
     def _performance(self) -> Iterator[Metric]:
-        performance = self._hub.newest("performance")
-        if not isinstance(performance, Performance):
+        performance = self._hub.newest("performance", Performance)
+        if performance is None:
             return
         seconds = GaugeMetricFamily(
             "smolfusion_stage_seconds", "Duration of a stage over the monitor's window", labels=("stage", "quantile")
@@ -117,16 +117,19 @@ class Measures:
         yield _gauge("smolfusion_process_cpu_cores", "CPU use of a process", "process", cpu)
         memory = {process.name: process.memory_bytes for process in performance.processes}
         yield _gauge("smolfusion_process_memory_bytes", "Memory of a process", "process", memory)
+        temperatures = performance.temperatures_c
+        yield _gauge("smolfusion_temperature_celsius", "What a sensor tells", "sensor", temperatures)
+        yield _gauge("smolfusion_power_watts", "What a rail or package draws", "rail", performance.powers_w)
 
     def _frames(self) -> Iterator[Metric]:
-        motion = self._hub.newest("motion")
-        if isinstance(motion, Motion):
+        motion = self._hub.newest("motion", Motion)
+        if motion is not None:
             yield CounterMetricFamily("smolfusion_frames_seen", "Camera frames seen", value=motion.frames_seen)
             yield CounterMetricFamily("smolfusion_frames_forwarded", "Keyframes", value=motion.frames_forwarded)
 
     def _is_up(self, backend: str) -> bool:
-        told = self._hub.newest("diagnostics")
-        statuses = told.statuses if isinstance(told, Diagnostics) else ()
+        told = self._hub.newest("diagnostics", Diagnostics)
+        statuses = told.statuses if told is not None else ()
         return any(each.task == f"{backend} backend" and each.level in ("ok", "warning") for each in statuses)
 
     def _bounded(self, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -60,6 +60,7 @@ MEANINGS = {
     503: "The robot cannot do this now.",
     504: "The robot did not answer in time.",
 }
+Heard = TypeVar("Heard")
 _logger = logging.getLogger(__name__)
 
 
@@ -109,6 +110,13 @@ def problem_of(error: Exception) -> ProblemError:
         _logger.error("a request failed", exc_info=error)
         return ProblemError(500, "internal", f"{type(error).__name__} in the gateway; its log tells more")
     return ProblemError(503, "unavailable", str(error))
+
+
+def heard(newest: Heard | None, what: str) -> Heard:
+    """What has been heard from the robot; 404 where that is nothing yet."""
+    if newest is None:
+        raise ProblemError(404, "nothing_yet", f"no {what} has been heard yet")
+    return newest
 
 
 def shape_problem(found: Sequence[Any]) -> ProblemError:

@@ -58,23 +58,3 @@ class Settings:
 def is_loopback(addresses: list[str]) -> bool:
     """Whether nothing but this machine reaches these addresses."""
     return all(ipaddress.ip_address(each.split("%")[0]).is_loopback for each in addresses)
-
-
-def token_of(file: str, variable: str) -> str:
-    """The token out of a file (its first line), else the environment variable's value.
-
-    Raises:
-        ConfigurationError: the file cannot be read, is empty, or others may read it.
-    """
-    if not file:
-        return variable.strip()
-    path = Path(file).expanduser()
-    try:
-        if path.stat().st_mode & 0o077:
-            raise ConfigurationError(f"token_file {path} can be read by others: chmod 600 {path}")
-        lines = path.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"token_file {path} cannot be read: {error}") from error
-    if len(lines) != 1:
-        raise ConfigurationError(f"token_file {path} holds {len(lines)} words, not one token: {MAKE_A_TOKEN}")
-    return lines[0]

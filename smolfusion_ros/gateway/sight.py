@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from smolfusion_ros.gateway.bodies import content_type, form_of, json_of
 from smolfusion_ros.gateway.pictures import Picture, checked_picture
-from smolfusion_ros.gateway.problems import ProblemError, problem_responses
+from smolfusion_ros.gateway.problems import ProblemError, heard, problem_responses
 from smolfusion_ros.gateway.robot import Robot
 from smolfusion_ros.gateway.schemas import MAX_QUESTION_CHARACTERS, Analysis, AnalyzeRequest, example
 from smolfusion_ros.gateway.streaming import BOUNDARY, motion_jpeg, until_gone
@@ -66,10 +66,7 @@ def sight_routes(robot: Robot) -> APIRouter:
 
     @router.get("/scene", operation_id="getScene", summary="What the robot sees", responses=problem_responses(404))
     async def scene() -> Scene:
-        newest = robot.hub.newest("scene")
-        if not isinstance(newest, Scene):
-            raise ProblemError(404, "nothing_yet", "no scene has been heard yet")
-        return newest
+        return heard(robot.hub.newest("scene", Scene), "scene")
 
     @router.get(
         "/camera.jpg",
@@ -83,9 +80,7 @@ def sight_routes(robot: Robot) -> APIRouter:
         },
     )
     async def picture(request: Request) -> Response:
-        frame = robot.camera.newest
-        if frame is None:
-            raise ProblemError(404, "nothing_yet", "no keyframe has been heard yet")
+        frame = heard(robot.camera.newest, "keyframe")
         headers = {"ETag": frame.etag, "X-Timestamp": f"{frame.stamp:.6f}", "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == frame.etag:
             return Response(status_code=304, headers=headers)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from smolfusion_ros.gateway.hub import CONVERSATION, SNAPSHOT, STATE
 from smolfusion_ros.gateway.measures import CONTENT_TYPE, Measures
-from smolfusion_ros.gateway.problems import ProblemError, problem_responses
+from smolfusion_ros.gateway.problems import ProblemError, heard, problem_responses
 from smolfusion_ros.gateway.robot import Robot
 from smolfusion_ros.gateway.schemas import Actions, Health
 from smolfusion_ros.gateway.streaming import events_schema, everything
@@ -34,10 +34,7 @@ def state_routes(robot: Robot, measures: Measures) -> APIRouter:
         responses=problem_responses(404),
     )
     async def performance() -> Performance:
-        newest = robot.hub.newest("performance")
-        if not isinstance(newest, Performance):
-            raise ProblemError(404, "nothing_yet", "the monitor has not reported yet")
-        return newest
+        return heard(robot.hub.newest("performance", Performance), "report of the monitor")
 
     @router.get("/health", operation_id="getHealth", summary="Whether all is well", responses=problem_responses())
     async def health() -> Health:

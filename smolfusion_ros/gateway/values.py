@@ -92,6 +92,8 @@ class Motion(Value):
     """The motion gate's view of the newest frame."""
 
     stamp: float
+    width: int
+    height: int
     score: float
     changed_fraction: float
     active: bool
@@ -113,6 +115,7 @@ class Command(Value):
 
     id: str
     session_id: str
+    turn_id: str
     name: str
     arguments: dict[str, Any]
     source: str
@@ -128,6 +131,7 @@ class Command(Value):
                 {
                     "id": "5f0c6f5e-8f2e-4f7e-9d3b-0d4a2f1f9a10",
                     "session_id": "default",
+                    "turn_id": "1b4e28ba-2fa1-41d2-883f-0016d3cca427",
                     "name": "wave",
                     "arguments": {"hand": "right"},
                     "source": "llm",
@@ -230,6 +234,8 @@ class Performance(Value):
     gpu_percent: float | None
     gpu_memory_bytes: int | None
     gate_skipped_fraction: float
+    temperatures_c: dict[str, float] = Field(default_factory=dict)
+    powers_w: dict[str, float] = Field(default_factory=dict)
 
 
 class Status(Value):

@@ -13,65 +13,18 @@ import json
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from smolfusion_ros.errors import BackendError, BackendUnavailableError
-from smolfusion_ros.llama import slots
+from smolfusion_ros.errors import BackendError, BackendRefusedError, BackendUnavailableError
+from smolfusion_ros.llama import answers, slots
+from smolfusion_ros.llama.answers import Capabilities, Chunk, VisionAnswer
 from smolfusion_ros.llama.guard import PROBE_TIMEOUT_S, Guard, State
+from smolfusion_ros.secret import Secret
 
 # The layout's own pieces, and what is seen now: its line is evaluated ahead of a turn and put into its prompt.
 REMEMBERED_PIECES = 64
-
-
-@dataclass(frozen=True)
-class Capabilities:
-    """What a server can do.
-
-    Attributes:
-        native: llama.cpp's own server: ``/tokenize``, ``/completion`` with token ids and grammar, timings.
-        schema_beside_type: wants the JSON schema as llama-cpp-python's server does.
-        model_id: changes when another model is served.
-        context_tokens: context of one slot; 0 where the server does not tell.
-        slots: conversations whose prompts it keeps at the same time; 0 where it does not tell.
-    """
-
-    native: bool
-    schema_beside_type: bool = False
-    model_id: str = ""
-    context_tokens: int = 0
-    slots: int = 0
-
-
-@dataclass(frozen=True)
-class Timings:
-    """A native server's account of one request."""
-
-    cached_tokens: int
-    evaluated_tokens: int
-    answer_tokens: int
-    prompt_ms: float
-    answer_ms: float
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """One piece of an answer; ``timings`` and ``is_final`` come with the last."""
-
-    text: str
-    token_ids: tuple[int, ...] = ()
-    is_final: bool = False
-    timings: Timings | None = None
-
-
-@dataclass(frozen=True)
-class VisionAnswer:
-    """Words about a picture, and how many tokens the question took with its picture."""
-
-    text: str
-    prompt_tokens: int
 
 
 class LlamaClient:
@@ -81,6 +34,7 @@ class LlamaClient:
         base_url: e.g. ``http://127.0.0.1:8080``, without ``/v1``.
         model: name sent to servers that hold several models.
         timeout_s: longest silence of the server while it answers.
+        key: sent to the server as a bearer token; no error or log tells it.
         guard: refuses requests while the server is away or struggling.
         transport: for tests; an httpx transport in place of the network.
 
@@ -94,15 +48,18 @@ class LlamaClient:
         *,
         model: str = "default",
         timeout_s: float = 30.0,
+        key: Secret | None = None,
         guard: Guard | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.guard = guard or Guard()
         self.servers = 0
         self._model = model
+        self._key = Secret() if key is None else key
         self.url = base_url
         self._http = httpx.AsyncClient(
             base_url=base_url,
+            headers={"Authorization": f"Bearer {self._key.value}"} if self._key else None,
             timeout=httpx.Timeout(timeout_s, connect=min(2.0, timeout_s)),
             # A kept connection would save 0.2 ms on loopback, but llama-server closes it unasked after a while, and
             # Nagle's algorithm on its side then delays every second answer by 40 ms.
@@ -124,7 +81,7 @@ class LlamaClient:
         except httpx.TimeoutException:
             self.guard.probed(State.UNKNOWN, f"no answer within {PROBE_TIMEOUT_S:g} s")
         except httpx.HTTPError as error:
-            self.guard.probed(State.DOWN, _words(error))
+            self.guard.probed(State.DOWN, self._words(error))
         else:
             if answer.status_code == 503:
                 self.guard.probed(State.LOADING)
@@ -142,12 +99,14 @@ class LlamaClient:
                 answer = await self._http.get("/props", timeout=2.0)
                 if answer.status_code == 503:
                     raise BackendUnavailableError("still loading its model")
+                if answer.status_code == 401:  # a proxy that hides this path alone answers 403 or 404
+                    self._check(answer.status_code, answer.text)
                 if answer.status_code == 200:
-                    self._capabilities = _native_capabilities(answer.json())
+                    self._capabilities = answers.native_capabilities(answer.json())
                 else:
                     models = await self._http.get("/v1/models", timeout=2.0)
-                    _check(models.status_code, models.text)
-                    self._capabilities = _foreign_capabilities(models.json())
+                    self._check(models.status_code, models.text)
+                    self._capabilities = answers.foreign_capabilities(models.json())
                 self.servers += 1
         return self._capabilities
 
@@ -166,7 +125,7 @@ class LlamaClient:
         try:
             ids = tuple(int(token) for token in answer["tokens"])
         except (KeyError, TypeError, ValueError) as error:
-            raise BackendError(f"{self.url} gave no tokens: {str(answer)[:200]}") from error
+            raise BackendError(f"{self.url} gave no tokens: {self._quoted(str(answer))}") from error
         self._token_cache[key] = ids
         if len(self._token_cache) > REMEMBERED_PIECES:
             self._token_cache.popitem(last=False)
@@ -197,7 +156,7 @@ class LlamaClient:
             "return_tokens": True,
             "stream": True,
         }
-        async with aclosing(self._chunks("/completion", body, _completion_chunk)) as chunks:
+        async with aclosing(self._chunks("/completion", body, answers.completion_chunk)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -224,7 +183,7 @@ class LlamaClient:
     ) -> AsyncIterator[Chunk]:
         """Answer chat messages, as JSON under a schema if one is given. Closing the iterator ends the generation."""
         body = await self._chat_body(messages, schema, max_tokens, temperature) | {"stream": True}
-        async with aclosing(self._chunks("/v1/chat/completions", body, _chat_chunk)) as chunks:
+        async with aclosing(self._chunks("/v1/chat/completions", body, answers.chat_chunk)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -254,8 +213,8 @@ class LlamaClient:
         try:
             text = answer["choices"][0]["message"]["content"] or ""
             return VisionAnswer(text.strip(), int((answer.get("usage") or {}).get("prompt_tokens", 0)))
-        except (AttributeError, KeyError, IndexError, TypeError) as error:
-            raise BackendError(f"{self.url} gave no answer: {str(answer)[:200]}") from error
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+            raise BackendError(f"{self.url} gave no answer: {self._quoted(str(answer))}") from error
 
     async def _chat_body(
         self,
@@ -289,7 +248,7 @@ class LlamaClient:
                 answer = await asyncio.wait_for(self._http.post(path, json=body), deadline_s)
             except asyncio.TimeoutError as error:
                 raise BackendUnavailableError(f"no answer within {deadline_s:g} s") from error
-            _check(answer.status_code, answer.text)
+            self._check(answer.status_code, answer.text)
             return answer.json()
 
     async def _chunks(
@@ -297,17 +256,17 @@ class LlamaClient:
     ) -> AsyncGenerator[Chunk, None]:
         async with self._guarded(), self._http.stream("POST", path, json=body) as answer:
             if answer.status_code != 200:
-                _check(answer.status_code, (await answer.aread()).decode(errors="replace"))
-            async for line in _lines(answer):
+                self._check(answer.status_code, (await answer.aread()).decode(errors="replace"))
+            async for line in answers.lines(answer):
                 if not line.startswith("data:") or line[5:].strip() == "[DONE]":
                     continue
                 event = json.loads(line[5:])
                 if isinstance(event, dict) and "error" in event:
-                    raise BackendError(str(event["error"]))
+                    raise BackendError(self._key.hidden_in(str(event["error"])))
                 try:
                     chunk = read(event)
                 except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-                    raise BackendError(f"no piece of an answer: {line[5:205].strip()}") from error
+                    raise BackendError(f"no piece of an answer: {self._quoted(line[5:].strip())}") from error
                 self.guard.alive()
                 yield chunk
 
@@ -326,14 +285,17 @@ class LlamaClient:
             yield
         except (BackendUnavailableError, httpx.HTTPError) as error:
             self._forget()
-            self.guard.failed(_words(error))
-            raise BackendUnavailableError(f"{self.url}: {_words(error)}") from error
+            self.guard.failed(self._words(error))
+            raise BackendUnavailableError(f"{self.url}: {self._words(error)}") from error
+        except BackendRefusedError as error:
+            self.guard.failed(str(error))
+            raise BackendRefusedError(f"{self.url}: {error}") from error
         except BackendError as error:
             raise BackendError(f"{self.url}: {error}") from error
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise BackendError(f"{self.url}: not JSON: {error}") from error
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise BackendError(f"{self.url}: not what such a server answers: {_words(error)}") from error
+            raise BackendError(f"{self.url}: not what such a server answers: {self._words(error)}") from error
         if is_answer:
             self.guard.succeeded()
         else:
@@ -343,76 +305,24 @@ class LlamaClient:
         self._capabilities = None
         self._token_cache.clear()
 
+    def _check(self, status_code: int, text: str) -> None:
+        said = f"HTTP {status_code}: {self._quoted(text)}"
+        if status_code in (401, 403):
+            reason = f"the key of {self._key.origin} is refused" if self._key else f"a key is wanted{self._where()}"
+            raise BackendRefusedError(f"{reason}: {said}")
+        if status_code == 503:
+            raise BackendUnavailableError("still loading its model")
+        if status_code >= 500 and status_code != 501:  # "not implemented" is no outage
+            raise BackendUnavailableError(said)
+        if status_code != 200:
+            raise BackendError(said)
 
-async def _lines(answer: httpx.Response) -> AsyncIterator[str]:
-    """Lines of an event stream; httpx's own also end at U+2028 and the like, which JSON may hold."""
-    rest = b""
-    async for data in answer.aiter_bytes():
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            yield line.rstrip(b"\r").decode()
-    if rest:
-        yield rest.decode()
+    def _where(self) -> str:
+        return f" ({self._key.origin})" if self._key.origin else ""
 
+    def _quoted(self, text: str) -> str:
+        """The beginning of what the server said; a server may repeat what it was sent."""
+        return self._key.hidden_in(text)[:200]
 
-def _check(status_code: int, text: str) -> None:
-    if status_code == 503:
-        raise BackendUnavailableError("still loading its model")
-    if status_code >= 500 and status_code != 501:  # "not implemented" is no outage
-        raise BackendUnavailableError(f"HTTP {status_code}: {text[:200]}")
-    if status_code != 200:
-        raise BackendError(f"HTTP {status_code}: {text[:200]}")
-
-
-def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__
-
-
-def _completion_chunk(event: Mapping[str, Any]) -> Chunk:
-    timings = event.get("timings")
-    return Chunk(
-        text=_text(event.get("content", "")),
-        token_ids=tuple(int(token) for token in event.get("tokens", ())),
-        is_final=bool(event.get("stop")),
-        timings=_timings(timings) if event.get("stop") and timings else None,
-    )
-
-
-def _chat_chunk(event: Mapping[str, Any]) -> Chunk:
-    choice = (event.get("choices") or [{}])[0]
-    text = _text((choice.get("delta") or {}).get("content") or "")
-    return Chunk(text=text, is_final=choice.get("finish_reason") is not None)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
-    return value
-
-
-def _timings(fields: Mapping[str, Any]) -> Timings:
-    return Timings(
-        cached_tokens=int(fields.get("cache_n", 0)),
-        evaluated_tokens=int(fields.get("prompt_n", 0)),
-        answer_tokens=int(fields.get("predicted_n", 0)),
-        prompt_ms=float(fields.get("prompt_ms", 0.0)),
-        answer_ms=float(fields.get("predicted_ms", 0.0)),
-    )
-
-
-def _native_capabilities(props: Mapping[str, Any]) -> Capabilities:
-    settings = props.get("default_generation_settings", {})
-    return Capabilities(
-        native=True,
-        model_id=str(props.get("model_path", "")),
-        context_tokens=int(settings.get("n_ctx", 0)),
-        slots=int(props.get("total_slots", 0)),
-    )
-
-
-def _foreign_capabilities(models: Mapping[str, Any]) -> Capabilities:
-    model = (models.get("data") or [{}])[0]
-    # llama-cpp-python's server names itself "me" as the owner of its models.
-    return Capabilities(
-        native=False, schema_beside_type=model.get("owned_by") == "me", model_id=str(model.get("id", ""))
-    )
+    def _words(self, error: Exception) -> str:
+        return self._key.hidden_in(str(error)) or type(error).__name__

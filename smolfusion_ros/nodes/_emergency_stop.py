@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
-from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
+from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
@@ -25,11 +25,7 @@ from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._asyncio import IoLoop
 from smolfusion_ros.nodes._broadcast import Broadcast
 from smolfusion_ros.nodes._diagnostics import OK, WARN, Diagnostics, Status
-
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
+from smolfusion_ros.nodes._stop_topic import on_emergency_stop
 
 # One press may be heard by several subscriptions.
 ONE_PRESS_S = 0.05
@@ -70,17 +66,7 @@ class EmergencyStop:
         self._tell()
         if policy.emergency_stop:
             self._logger.warning(f"emergency stop is still engaged ({mark}): {_UNTIL}")
-        stop_group = MutuallyExclusiveCallbackGroup()
-        for qos in _qos.STOPS:
-            node.create_subscription(
-                Bool,
-                "emergency_stop",
-                self._on_press,
-                qos,
-                callback_group=stop_group,
-                # What one of them cannot hear, another does: no warning that it is not heard.
-                event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda _: None),
-            )
+        on_emergency_stop(node, lambda: self._io.submit(self._engage()))
         node.create_service(Trigger, "reset_emergency_stop", self._on_reset, callback_group=callback_group)
         diagnostics.add("emergency stop", self._status)
 
@@ -89,10 +75,6 @@ class EmergencyStop:
         trouble = self._write()
         if trouble:
             self._logger.error(f"emergency stop would not outlive this process: {trouble}")
-
-    def _on_press(self, message: Bool) -> None:
-        if message.data:
-            self._io.submit(self._engage())
 
     async def _engage(self) -> None:
         engine, now_s = self._engine(), monotonic()

@@ -28,12 +28,12 @@ from smolfusion_ros.gateway.pictures import Picture
 from smolfusion_ros.gateway.robot import Piece
 from smolfusion_ros.gateway.schemas import Action, Analysis, ChatAnswer, Cleared, Health, Session
 from smolfusion_ros.gateway.values import Command, EmergencyStop, Reply, Turn
-from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._asyncio import IoLoop
 from smolfusion_ros.nodes._gateway_goals import ACTION, Goals
 from smolfusion_ros.nodes._gateway_turn import AwaitedTurn
 from smolfusion_ros.nodes._gateway_values import turn_value
-from smolfusion_ros.nodes._messages import seconds
+from smolfusion_ros.nodes._messages import refused, seconds
+from smolfusion_ros.nodes._press import press_publisher
 from smolfusion_ros.srv import Analyze, ClearSession, GetHistory, ListSessions
 from smolfusion_ros.vision.frames import compressed_to_bgr
 
@@ -85,7 +85,7 @@ class RosRobot:
         self._history = node.create_client(GetHistory, "get_history", callback_group=group)
         self._clear = node.create_client(ClearSession, "clear_session", callback_group=group)
         self._reset = node.create_client(Trigger, "reset_emergency_stop", callback_group=group)
-        self._stop = node.create_publisher(Bool, "emergency_stop", _qos.COMMAND)
+        self._stop = press_publisher(node)
 
     def on_reply(self, reply: Reply) -> None:
         if (turn := self._turns.get(reply.turn_id)) is not None:
@@ -111,7 +111,7 @@ class RosRobot:
         end_s = monotonic() + self._chat_timeout_s
         session_id, goal_id = session_id or self._default_session, uuid.uuid4()
         goal = Converse.Goal(text=text, session_id=session_id)
-        turn = self._turns[str(goal_id)] = AwaitedTurn(str(goal_id), session_id)
+        turn = self._turns[str(goal_id)] = AwaitedTurn(str(goal_id))
         watching: asyncio.Task[None] | None = None
         try:
             await self._until_there(self._goals.is_served, ACTION, "dialogue")
@@ -172,8 +172,8 @@ class RosRobot:
             raise InactiveError("nobody hears emergency_stop: is dialogue running?")
         end_s = monotonic() + CONFIRM_S
         while monotonic() < end_s:
-            newest = self.hub.newest("emergency_stop")
-            if isinstance(newest, EmergencyStop) and newest.engaged:
+            newest = self.hub.newest("emergency_stop", EmergencyStop)
+            if newest is not None and newest.engaged:
                 return newest
             await asyncio.sleep(POLL_S)
         raise TimeoutError("emergency_stop was sent, but dialogue has not confirmed it")
@@ -191,7 +191,7 @@ class RosRobot:
         result = await self._goals.result(goal_id)
         if result.turn_id:
             await asyncio.sleep(RECORD_S)
-        turn.fail(InactiveError(result.message or "dialogue told nothing of the turn"))
+        turn.fail(refused(result.refusal or "inactive", result.message or "dialogue told nothing of the turn"))
 
     async def _ask(
         self, client: Client, request: Any, node: str, *, timeout_s: float = ANSWER_S, times: int = 0

@@ -21,9 +21,8 @@ class AwaitedTurn:
         ended: nothing more is taken; with ``complete``, since the record has come.
     """
 
-    def __init__(self, turn_id: str, session_id: str) -> None:
+    def __init__(self, turn_id: str) -> None:
         self.turn_id = turn_id
-        self.session_id = session_id
         self._pieces: deque[Piece] = deque()
         self._said = ""
         self._sequence = -1
@@ -41,7 +40,7 @@ class AwaitedTurn:
         self._say(reply.delta)
 
     def on_command(self, command: Command) -> None:
-        if command.session_id == self.session_id and not self.ended and command.id not in self._commands:
+        if command.turn_id == self.turn_id and not self.ended and command.id not in self._commands:
             self._commands.add(command.id)
             self._put(command)
 

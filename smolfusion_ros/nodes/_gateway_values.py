@@ -72,6 +72,8 @@ def scene_value(scene: Scene) -> values.Scene:
 def motion_value(motion: MotionState) -> values.Motion:
     return values.Motion(
         stamp=seconds(motion.header.stamp),
+        width=motion.width,
+        height=motion.height,
         score=motion.score,
         changed_fraction=motion.changed_fraction,
         active=motion.active,
@@ -86,6 +88,7 @@ def command_value(command: ActionCommand) -> values.Command:
     return values.Command(
         id=command.id,
         session_id=command.session_id,
+        turn_id=command.turn_id,
         name=command.name,
         arguments=_arguments(command.arguments_json),
         source=command.source,
@@ -183,6 +186,8 @@ def performance_value(report: PerformanceReport) -> values.Performance:
         gpu_percent=known(report.gpu_percent),
         gpu_memory_bytes=report.gpu_memory_bytes or None,
         gate_skipped_fraction=report.gate_skipped_fraction,
+        temperatures_c={each.name: each.value for each in report.temperatures_c},
+        powers_w={each.name: each.value for each in report.powers_w},
     )
 
 

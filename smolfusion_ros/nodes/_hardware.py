@@ -55,6 +55,14 @@ class Hardware:
         self._gpu = replace(gpu, percent=self._jetson.gpu_percent) if isnan(gpu.percent) else gpu
         return self._gpu
 
+    @property
+    def temperatures_c(self) -> dict[str, float]:
+        return self._readings.temperatures_c
+
+    @property
+    def powers_w(self) -> dict[str, float]:
+        return {name: power_mw / 1e3 for name, power_mw in self._readings.power_mw.items()}
+
     def row(self) -> dict[str, float]:
         """The figures as columns of a recording."""
         return {

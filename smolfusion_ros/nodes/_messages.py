@@ -11,6 +11,7 @@ from sensor_msgs.msg import RegionOfInterest
 
 from smolfusion_ros.dialogue.actions import STATES
 from smolfusion_ros.dialogue.turn import IssuedCommand, TurnRecord
+from smolfusion_ros.errors import BusyError, InactiveError, SessionError, SmolFusionError, UtteranceError
 from smolfusion_ros.msg import ActionCommand, ActionStatus, MotionState, Person, Scene, SceneObject, StageTime, Turn
 from smolfusion_ros.vision.gate import GateDecision
 from smolfusion_ros.vision.scene import Roi, SceneDescription, compact_line
@@ -64,8 +65,29 @@ def status_word(status: ActionStatus) -> str:
     return _STATES.get(status.state, "")
 
 
-def motion_message(decision: GateDecision, seen: int, forwarded: int) -> MotionState:
+_REFUSALS: tuple[tuple[type[SmolFusionError], str], ...] = (
+    (BusyError, "busy"),
+    (InactiveError, "inactive"),
+    (UtteranceError, "invalid"),
+    (SessionError, "invalid"),
+)
+
+
+def refusal_of(error: Exception) -> str:
+    """Why there was no turn, as ``Chat`` and ``Converse`` tell it."""
+    return next((word for kind, word in _REFUSALS if isinstance(error, kind)), "failed")
+
+
+def refused(refusal: str, message: str) -> SmolFusionError:
+    """The error that ``refusal_of`` was told of."""
+    return next((kind for kind, word in _REFUSALS if word == refusal), SmolFusionError)(message)
+
+
+def motion_message(decision: GateDecision, size: tuple[int, int], seen: int, forwarded: int) -> MotionState:
+    """Without its header; ``size`` is the full frame's width and height, pixels."""
     return MotionState(
+        width=size[0],
+        height=size[1],
         score=decision.score,
         changed_fraction=decision.changed_fraction,
         roi=roi_message(decision.roi),
@@ -127,6 +149,7 @@ def command_message(issued: IssuedCommand, now: Time, scene: Scene | None) -> Ac
     message = ActionCommand(
         id=issued.id,
         session_id=issued.session_id,
+        turn_id=issued.turn_id,
         name=action.name,
         arguments_json=json.dumps(arguments, ensure_ascii=False),
         source=issued.source,

@@ -27,3 +27,5 @@ REPLY = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 # Requests that many people make at once: of more than ten, which is a service's default, the rest would be lost unseen.
 REQUESTS = QoSProfile(depth=256, reliability=ReliabilityPolicy.RELIABLE)
 PERFORMANCE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+# Sound: two seconds of it in pieces of 20 ms may wait.
+AUDIO = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)

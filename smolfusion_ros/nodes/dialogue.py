@@ -27,7 +27,7 @@ from smolfusion_ros.dialogue.reflexes import Reflexes
 from smolfusion_ros.dialogue.turn import Limits, TurnRecord
 from smolfusion_ros.errors import BackendError, InactiveError, SmolFusionError
 from smolfusion_ros.llama.client import LlamaClient
-from smolfusion_ros.msg import ActionStatus, MotionState, Scene, Utterance
+from smolfusion_ros.msg import ActionStatus, MotionState, Scene, Speaking, Utterance
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._asyncio import IoLoop
 from smolfusion_ros.nodes._backend import Backend
@@ -38,10 +38,11 @@ from smolfusion_ros.nodes._files import state_file
 from smolfusion_ros.nodes._history import History
 from smolfusion_ros.nodes._lifecycle import ManagedNode
 from smolfusion_ros.nodes._log import Repeats
-from smolfusion_ros.nodes._messages import status_word
+from smolfusion_ros.nodes._messages import refusal_of, status_word
 from smolfusion_ros.nodes._parameters import Parameters, parameter
 from smolfusion_ros.nodes._run import run
 from smolfusion_ros.nodes._sight import Sight
+from smolfusion_ros.secret import read_secret
 from smolfusion_ros.srv import Chat
 
 WARM_UP_RETRY_S = 1.0
@@ -55,6 +56,9 @@ class DialogueConfig:
 
     llm_url: str = parameter("http://127.0.0.1:8080", "Base URL of the language model's server", read_only=True)
     llm_model: str = parameter("default", "Model name sent to that server", read_only=True)
+    llm_key_file: str = parameter(
+        "", "File with the API key that a remote engine wants; empty: LLM_API_KEY, or none", read_only=True
+    )
     llm_timeout_s: float = parameter(
         20.0, "Longest silence of that server, seconds", minimum=0.5, maximum=600.0, read_only=True
     )
@@ -115,6 +119,7 @@ class DialogueNode(ManagedNode):
         self.create_subscription(ActionStatus, "action_status", self._on_action_status, _qos.COMMAND)
         self.create_subscription(String, "session_cleared", self._on_session_cleared, _qos.UTTERANCE)
         self.create_subscription(Utterance, "utterance", self._on_utterance, _qos.UTTERANCE)
+        self.create_subscription(Speaking, "speaking", self._on_speaking, _qos.LATCHED)
         waiting_group = ReentrantCallbackGroup()
         self.create_service(Chat, "chat", self._on_chat, qos_profile=_qos.REQUESTS, callback_group=waiting_group)
         self._converse = ActionServer(
@@ -145,7 +150,8 @@ class DialogueNode(ManagedNode):
     def configure(self) -> None:
         config: DialogueConfig = self._config.value
         layout, reflexes = _layout(config)
-        client = LlamaClient(config.llm_url, model=config.llm_model, timeout_s=config.llm_timeout_s)
+        key = read_secret("llm_key_file", config.llm_key_file, "LLM_API_KEY")
+        client = LlamaClient(config.llm_url, model=config.llm_model, timeout_s=config.llm_timeout_s, key=key)
 
         async def remembered(session_id: str) -> Sequence[RememberedTurn]:
             return await self._history.of(session_id, layout)
@@ -202,6 +208,17 @@ class DialogueNode(ManagedNode):
         turn = self._turn(utterance.text, utterance.session_id, TurnBroadcast(self._broadcast))
         self._io.submit(turn).add_done_callback(self._log_refusal)
 
+    def _on_speaking(self, speaking: Speaking) -> None:
+        if speaking.interrupted:
+            self._io.submit(self._cut_short(speaking))
+
+    async def _cut_short(self, speaking: Speaking) -> None:
+        if self._engine is not None:
+            try:
+                await self._engine.cut_short(speaking.turn_id, speaking.session_id, speaking.spoken)
+            except BackendError as error:
+                self.get_logger().info(f"the history keeps the whole of an answer that was cut short: {error}")
+
     def _log_refusal(self, done) -> None:
         if not done.cancelled() and done.exception() is not None:
             self._repeats.warning(f"utterance not taken: {done.exception()}")
@@ -211,10 +228,10 @@ class DialogueNode(ManagedNode):
         try:
             record = await self._io.awaitable(self._io.submit(self._turn(request.text, request.session_id, listener)))
         except SmolFusionError as error:
-            response.message = str(error)
+            response.message, response.refusal = str(error), refusal_of(error)
             return response
         except Exception as error:  # logged where it was raised; it must not end the node
-            response.message = f"{type(error).__name__}: {error}"
+            response.message, response.refusal = f"{type(error).__name__}: {error}", refusal_of(error)
             return response
         _fill(response, record, listener)
         response.session_id = record.session_id
@@ -230,7 +247,7 @@ class DialogueNode(ManagedNode):
         try:
             record = await self._io.awaitable(self._io.submit(turn))
         except SmolFusionError as error:
-            result.message = str(error)
+            result.message, result.refusal = str(error), refusal_of(error)
             goal.abort()
             return result
         _fill(result, record, listener)

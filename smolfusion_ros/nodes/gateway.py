@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from smolfusion_ros.gateway.camera import Camera
 from smolfusion_ros.gateway.health import Board
 from smolfusion_ros.gateway.hub import Hub
 from smolfusion_ros.gateway.server import Server, is_private, listen
-from smolfusion_ros.gateway.settings import MAKE_A_TOKEN, Settings, token_of
+from smolfusion_ros.gateway.settings import MAKE_A_TOKEN, Settings
 from smolfusion_ros.gateway.values import Keyframe, Value
 from smolfusion_ros.msg import (
     ActionCommand,
@@ -48,6 +47,7 @@ from smolfusion_ros.nodes._parameters import Parameters, parameter
 from smolfusion_ros.nodes._polled import PolledSubscription
 from smolfusion_ros.nodes._run import run
 from smolfusion_ros.nodes._steady import steady_timer
+from smolfusion_ros.secret import read_secret
 
 # Motion and pictures are looked for so often, and diagnostics at every fifth time.
 LOOK_PERIOD_S = 0.2
@@ -211,7 +211,7 @@ class GatewayNode(Node):
 
 
 def _settings(config: GatewayConfig) -> Settings:
-    token = token_of(config.token_file, os.environ.get(TOKEN_VARIABLE, ""))
+    token = read_secret("token_file", config.token_file, TOKEN_VARIABLE).value
     if not token and not is_private(config.host):
         reason = f"host {config.host or '(all addresses)'} can be reached by other machines, and there is no token"
         raise ConfigurationError(f"{reason}. Make one: {MAKE_A_TOKEN}")

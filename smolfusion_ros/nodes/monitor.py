@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -21,7 +22,7 @@ from smolfusion_ros.metrics.presence import Presence, node_of
 from smolfusion_ros.metrics.processes import Listeners, ProcessSampler, Usage
 from smolfusion_ros.metrics.recording import check_ending
 from smolfusion_ros.metrics.scene_age import SceneAge
-from smolfusion_ros.msg import MotionState, PerformanceReport, ProcessUsage, Scene, StageLatency, Turn
+from smolfusion_ros.msg import Measurement, MotionState, PerformanceReport, ProcessUsage, Scene, StageLatency, Turn
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.nodes._diagnostics import ERROR, OK, WARN, Diagnostics, Status
 from smolfusion_ros.nodes._hardware import Hardware
@@ -178,6 +179,8 @@ class MonitorNode(Node):
             gpu_percent=gpu.percent,
             gpu_memory_bytes=gpu.memory_bytes,
             gate_skipped_fraction=self._frames.skipped_fraction,
+            temperatures_c=_measurements(self._hardware.temperatures_c),
+            powers_w=_measurements(self._hardware.powers_w),
         )
         report.header.stamp = self.get_clock().now().to_msg()
         self._performance.publish(report)
@@ -255,6 +258,10 @@ def address_of(name: str, url: str) -> tuple[str, int]:
     if not port or not parts.hostname:
         raise ConfigurationError(f"{name} {url!r} is no URL of a server; write it like http://127.0.0.1:8080")
     return parts.hostname, port
+
+
+def _measurements(values: Mapping[str, float]) -> list[Measurement]:
+    return [Measurement(name=name, value=value) for name, value in values.items()]
 
 
 def _stage_message(summary: StageSummary) -> StageLatency:

@@ -115,8 +115,9 @@ class MotionGateNode(Node):
             self._refuse(f"{type(error).__name__}: {error}")
             return
         behind_s = (arrived_ns - stamp_ns(image.header.stamp)) * 1e-9
-        self._camera.on_frame(*(full_size or frame.shape[1::-1]), encoding, behind_s)
-        motion = motion_message(decision, self._gate.frames_seen, self._gate.frames_forwarded)
+        size = full_size or frame.shape[1::-1]
+        self._camera.on_frame(*size, encoding, behind_s)
+        motion = motion_message(decision, size, self._gate.frames_seen, self._gate.frames_forwarded)
         motion.header = image.header
         self._motion.publish(motion)
 

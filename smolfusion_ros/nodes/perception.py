@@ -22,6 +22,7 @@ from smolfusion_ros.nodes._lifecycle import ManagedNode
 from smolfusion_ros.nodes._messages import duration_message, scene_message
 from smolfusion_ros.nodes._parameters import Parameters, parameter
 from smolfusion_ros.nodes._run import run
+from smolfusion_ros.secret import read_secret
 from smolfusion_ros.srv import Analyze
 from smolfusion_ros.vision.faces import FaceDetector
 from smolfusion_ros.vision.frames import compressed_to_bgr
@@ -38,6 +39,9 @@ class PerceptionConfig:
 
     vlm_url: str = parameter("http://127.0.0.1:8081", "Base URL of the vision-language model's server", read_only=True)
     vlm_model: str = parameter("default", "Model name sent to that server", read_only=True)
+    vlm_key_file: str = parameter(
+        "", "File with the API key that a remote engine wants; empty: VLM_API_KEY, or none", read_only=True
+    )
     vlm_timeout_s: float = parameter(
         20.0, "Longest silence of that server, seconds", minimum=0.5, maximum=600.0, read_only=True
     )
@@ -80,7 +84,8 @@ class PerceptionNode(ManagedNode):
         faces = FaceDetector(config.face_model or None)
         questions = question_set(config.questions)
         self._perceiver = Perceiver(self._ask, questions, faces, hfov_rad=config.hfov_rad, close_up=config.close_up)
-        client = LlamaClient(config.vlm_url, model=config.vlm_model, timeout_s=config.vlm_timeout_s)
+        key = read_secret("vlm_key_file", config.vlm_key_file, "VLM_API_KEY")
+        client = LlamaClient(config.vlm_url, model=config.vlm_model, timeout_s=config.vlm_timeout_s, key=key)
         self._backend = Backend(
             self, self._io, self._diagnostics, "vlm backend", "the vision-language model", client, self._look_again
         )

@@ -23,6 +23,8 @@ def test_shipped_profile_loads_and_its_models_are_in_the_manifest(name: str):
     for backend in (profile.llm, profile.vlm):
         if not backend.is_remote:
             assert manifest.entry(backend.model).licence
+    assert profile.speech is not None
+    assert all(manifest.entry(name).licence for name in profile.speech.models)
     if not profile.vlm.is_remote:
         assert manifest.entry(profile.vlm.model).mmproj is not None
 
@@ -77,6 +79,7 @@ def test_role_left_out_takes_defaults_fit_for_any_computer(tmp_path: Path):
         ("{model: toy, questions: json}", "questions = 'json' belongs to vlm"),
         ("{model: toy, image_max_tokens: 64}", "image_max_tokens = 64 belongs to vlm"),
         ("{model: toy, url: 'http://other:1'}", "url = 'http://other:1' needs provider = remote"),
+        ("{model: toy, api_key_file: /k}", "api_key_file = '/k' needs provider = remote"),
         ("{threads: 2}", "model = '' names no model"),
         ("{provider: remote}", "url = '' is not the"),
         ("{provider: remote, url: 'llm.local:80'}", "url = 'llm.local:80' is not the"),
@@ -126,3 +129,24 @@ def test_backends_can_be_put_on_other_ports():
 def test_backend_that_runs_elsewhere_has_no_port_here():
     with pytest.raises(ConfigurationError, match="llm_port 9080: profile server takes its llm from http"):
         load_profile("server").on_ports(llm=9080)
+
+
+def test_profile_without_speech_neither_hears_nor_speaks(tmp_path: Path):
+    assert load_profile(write(tmp_path / "p.yaml", f"llm: {{model: toy}}\n{GOOD_VLM}")).speech is None
+
+
+@pytest.mark.parametrize(
+    ("speech", "message"),
+    [
+        ("{engine: ear}", "speech: engine = 'ear' is none of whisper, vosk"),
+        ("{threads: 0}", "speech: threads = 0 is not within 1..64"),
+        ("{voice: piper}", "speech: voice = 'piper' needs voice_model"),
+        ("{model: 3}", "speech: model = 3 is not text"),
+        ("{speed: 3}", "speech: unknown key speed = 3"),
+        ("loud", "speech: expected a mapping, found 'loud'"),
+    ],
+)
+def test_nonsense_about_speech_is_named(tmp_path: Path, speech: str, message: str):
+    path = write(tmp_path / "p.yaml", f"llm: {{model: toy}}\n{GOOD_VLM}\nspeech: {speech}")
+    with pytest.raises(ConfigurationError, match=message):
+        load_profile(path)

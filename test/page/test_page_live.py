@@ -72,13 +72,8 @@ def test_boxes_lie_where_persons_are(page: Page, gateway: Gateway) -> None:
 
 
 def test_motion_of_a_larger_frame_is_drawn_in_the_keyframes_pixels(page: Page, gateway: Gateway) -> None:
-    told = story.diagnostics()
-    camera = next(each for each in told.statuses if each.task == "camera")
-    larger = camera.model_copy(update={"values": {"frame": "1280x960 rgb8"}})
-    statuses = tuple(larger if each is camera else each for each in told.statuses)
     story.show(gateway, story.picture())
-    story.tell(gateway, "diagnostics", told.model_copy(update={"statuses": statuses}))
-    story.tell(gateway, "motion", story.motion())
+    story.tell(gateway, "motion", story.motion(width=1280, height=960))
     page.wait_for_selector("#overlay rect.moving[x='100'][width='100']", state="attached")
 
 

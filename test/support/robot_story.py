@@ -72,6 +72,8 @@ def motion(**fields: Any) -> Motion:
     return Motion(
         **{
             "stamp": time.time(),
+            "width": 640,
+            "height": 480,
             "score": 4.0,
             "changed_fraction": 0.05,
             "active": True,
@@ -89,6 +91,7 @@ def command(number: int = 1, **fields: Any) -> Command:
         **{
             "id": f"c{number}",
             "session_id": "anna",
+            "turn_id": "t1",
             "name": "turn",
             "arguments": {"direction": "left", "angle_deg": 45.0},
             "source": "llm",
@@ -184,7 +187,7 @@ def diagnostics(**levels: str) -> Diagnostics:
                 task=task,
                 level=levels.get(task.replace(" ", "_"), "ok"),
                 message=message,
-                values={"frame": "640x480 rgb8"} if task == "camera" else {},
+                values={},
             )
             for (node, task), message in tasks.items()
         )

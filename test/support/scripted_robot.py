@@ -22,6 +22,7 @@ from smolfusion_ros.gateway.values import Command, EmergencyStop, Reply, Turn
 WAVE = Command(
     id="c1",
     session_id="anna",
+    turn_id="t1",
     name="wave",
     arguments={"hand": "right"},
     source="llm",

@@ -20,11 +20,12 @@ PROPS = {"model_path": "/models/a.gguf", "default_generation_settings": {"n_ctx"
 
 @dataclass(frozen=True)
 class Asked:
-    """One request."""
+    """One request; the names of its headers are in lower case."""
 
     method: str
     path: str
     body: Any
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,15 @@ class Stream:
 
 
 class ScriptedServer:
-    """``async with ScriptedServer({path: reply}) as server``; ``replies`` may be changed at any time."""
+    """``async with ScriptedServer({path: reply}) as server``; ``replies`` and ``key`` may be changed at any time.
+
+    Attributes:
+        key: what every request but that for ``/health`` must bear; a refusal repeats what was borne instead.
+    """
 
     def __init__(self, replies: Mapping[str, Reply | Stream]) -> None:
         self.replies = dict(replies)
+        self.key = ""
         self.asked: list[Asked] = []
         self.hung_up = asyncio.Event()
         self.url = ""
@@ -107,17 +113,24 @@ class ScriptedServer:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             method, path, _ = head.split(" ", 2)
-            lengths = [line.split(":")[1] for line in head.lower().splitlines() if line.startswith("content-length:")]
-            content = await reader.readexactly(int(lengths[0])) if lengths else b""
-            self.asked.append(Asked(method, path, json.loads(content) if content else None))
+            fields = (line.split(": ", 1) for line in head.splitlines()[1:] if line)
+            headers = {name.lower(): value for name, value in fields}
+            content = await reader.readexactly(int(headers.get("content-length", 0)))
+            self.asked.append(Asked(method, path, json.loads(content) if content else None, headers))
+            if self.key and headers.get("authorization") != f"Bearer {self.key}" and path != "/health":
+                await self._send(Reply({"error": f"Unauthorized: {headers.get('authorization')}"}, 401), writer)
+                return
             reply = self.replies.get(path, Reply({"error": {"code": 404, "message": "File Not Found"}}, 404))
             if isinstance(reply, Stream):
                 await self._stream(reply, reader, writer)
             else:
-                await asyncio.sleep(reply.after_s)
-                body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-                writer.write(f"HTTP/1.1 {reply.status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
-                await writer.drain()
+                await self._send(reply, writer)
+
+    async def _send(self, reply: Reply, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(reply.after_s)
+        body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+        writer.write(f"HTTP/1.1 {reply.status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        await writer.drain()
 
     async def _stream(self, stream: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -22,7 +22,18 @@ from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
-from smolfusion_ros.msg import ActionCommand, MotionState, PerformanceReport, Person, Reply, Scene, Turn
+from smolfusion_ros.msg import (
+    ActionCommand,
+    Hearing,
+    MotionState,
+    PerformanceReport,
+    Person,
+    Reply,
+    Scene,
+    Speaking,
+    Turn,
+    Utterance,
+)
 from smolfusion_ros.srv import GetHistory
 from std_msgs.msg import Bool
 
@@ -34,6 +45,9 @@ MATCHING_S = 0.5
 TOPICS: dict[str, tuple[type, QoSProfile]] = {
     DIAGNOSTICS: (DiagnosticArray, QoSProfile(depth=50)),
     "action_command": (ActionCommand, _qos.COMMAND),
+    "hearing": (Hearing, _qos.LATCHED),
+    "speaking": (Speaking, _qos.LATCHED),
+    "utterance": (Utterance, _qos.UTTERANCE),
     "emergency_stop_engaged": (Bool, _qos.LATCHED),
     "motion": (MotionState, _qos.SENSOR),
     "performance": (PerformanceReport, _qos.PERFORMANCE),

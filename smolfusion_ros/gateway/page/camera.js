@@ -17,11 +17,11 @@ const SOURCES = { vlm: "vision model", detector: "faces only: the vision model i
 export function cameraPanel(feed, clock) {
   const canvas = byId("picture");
   const pause = byId("pause");
-  const state = { scene: null, motion: null, heardMs: -Infinity, trace: [], frame: null, isOpen: false, isPaused: false };
+  const state = { scene: null, motion: null, heardMs: -Infinity, trace: [], isOpen: false, isPaused: false };
   const isSeeing = () => state.motion !== null && performance.now() - state.heardMs < NO_CAMERA_AFTER_MS;
 
   const paintOverlay = painter(byId("overlay"), () => {
-    const moving = isSeeing() && state.motion.active ? scaled(state.motion.roi, state.frame, picture) : null;
+    const moving = isSeeing() && state.motion.active ? scaled(state.motion.roi, state.motion, picture) : null;
     return picture.stamp ? overlay(picture, state.scene, moving) : html`<p class="empty">No picture yet</p>`;
   });
   const paintScene = painter(byId("scene"), () => sceneTemplate(state.scene, clock));
@@ -49,7 +49,6 @@ export function cameraPanel(feed, clock) {
     paintOverlay();
   });
   feed.on("keyframe", (keyframe) => keyframe && picture.expect(keyframe.stamp));
-  feed.on("diagnostics", (told) => (state.frame = frameSize(told)));
   pause.addEventListener("click", () => {
     state.isPaused = !state.isPaused;
     pause.setAttribute("aria-pressed", String(state.isPaused));
@@ -57,13 +56,6 @@ export function cameraPanel(feed, clock) {
   });
   everySecond(() => [paintScene, paintMotion, paintOverlay].forEach((paint) => paint()));
   [paintScene, paintMotion, paintOverlay].forEach((paint) => paint());
-}
-
-/** The camera's frame, out of the motion gate's task "camera": keyframes may be smaller. */
-function frameSize(told) {
-  const camera = told?.statuses.find(({ node, task }) => node === "motion_gate" && task === "camera");
-  const size = /^(\d+)x(\d+)/.exec(camera?.values.frame ?? "");
-  return size && { width: Number(size[1]), height: Number(size[2]) };
 }
 
 function sceneTemplate(scene, clock) {
