@@ -76,6 +76,11 @@ class Room:
             raise TimeoutError(f"a clip of {clip.size / SAMPLE_RATE:.1f} s was not said within {timeout_s:g} s")
         return time.monotonic()
 
+    @property
+    def is_heard(self) -> bool:
+        """A listener has found the microphone."""
+        return self._audio.get_subscription_count() > 0
+
     def voice(self, since: int = 0) -> Samples:
         """The robot's voice from a piece on, in one."""
         pieces = [samples for _, samples in self.heard[since:]]

@@ -38,6 +38,9 @@ class ListenerConfig:
     language: str = parameter("en", "What is spoken, BCP 47; empty: a multilingual Whisper finds out", read_only=True)
     threads: int = parameter(1, "Threads of Whisper", minimum=1, maximum=16, read_only=True)
     context: str = parameter(CONTEXT, "What people say to the robot; Whisper expects more of the same", read_only=True)
+    phrases: str = parameter(
+        "", "Vosk recognises these alone, comma-separated: a few commands, surely; empty: all it knows", read_only=True
+    )
     session_id: str = parameter("", "Session of what is heard; empty: the dialogue's default one")
     endpoint_silence_s: float = parameter(
         0.6, "Silence that ends an utterance, seconds", minimum=0.1, maximum=5.0, read_only=True
@@ -75,7 +78,7 @@ class ListenerConfig:
     @property
     def words(self) -> tuple[str, ...]:
         """``wake_words`` one by one."""
-        return tuple(word.strip() for word in self.wake_words.split(",") if word.strip())
+        return _items(self.wake_words)
 
 
 def make_ear(config: ListenerConfig, canceller: Echo | None, on_event: OnEvent) -> Ear:
@@ -92,9 +95,20 @@ def make_ear(config: ListenerConfig, canceller: Echo | None, on_event: OnEvent) 
         max_utterance_s=config.max_utterance_s,
     )
     vad = VoiceActivity(_model(VOICE_ACTIVITY_MODEL))
-    recogniser = make_recogniser(config.engine, _model(config.model), config.language, config.threads, config.context)
+    recogniser = make_recogniser(
+        config.engine,
+        _model(config.model),
+        config.language,
+        config.threads,
+        config.context,
+        _items(config.phrases),
+    )
     wake = Wake(config.words, config.awake_s, _stops()) if config.words else None
     return Ear(vad, Endpointer(endpoint), recogniser, on_event, echo=canceller, wake=wake)
+
+
+def _items(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
 def _model(name: str) -> Path:

@@ -76,15 +76,15 @@ class ListenerNode(ManagedNode):
         if not self.active:
             return
         if self._ear is None:
-            self._strive("recognition", self._open_ear)
+            self._ensure("recognition", self._open_ear)
         if self._ear is None:
             return
         if self._config.value.source == "device":
-            self._strive("sound", self._tend_microphone)
+            self._ensure("sound", self._tend_microphone)
         if self._speech and self._ear.idle:
             self._tell(False)
 
-    def _strive(self, what: str, step: Callable[[], None]) -> None:
+    def _ensure(self, what: str, step: Callable[[], None]) -> None:
         try:
             step()
         except SmolFusionError as error:

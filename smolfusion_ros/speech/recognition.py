@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -78,7 +79,12 @@ def require_files(engine: str, model: str | Path, names: tuple[str, ...]) -> Pat
 
 
 def make_recogniser(
-    engine: str, model: str | Path, language: str = "en", threads: int = 1, context: str = ""
+    engine: str,
+    model: str | Path,
+    language: str = "en",
+    threads: int = 1,
+    context: str = "",
+    phrases: Sequence[str] = (),
 ) -> Recogniser:
     """Load a recogniser; takes a second or so.
 
@@ -88,6 +94,7 @@ def make_recogniser(
         language: what is spoken; "" lets a multilingual Whisper find out. Vosk's models know one each.
         threads: 1 to 16, for Whisper; Vosk uses one.
         context: what people say to this robot; Whisper expects more of the same.
+        phrases: only these are recognised, by Vosk; everything if there are none.
 
     Raises:
         SpeechError: unknown engine, its package is not installed, or the model is missing or damaged.
@@ -99,7 +106,7 @@ def make_recogniser(
     if engine == "vosk":
         from smolfusion_ros.speech.vosk import VoskRecogniser
 
-        return VoskRecogniser(model, language)
+        return VoskRecogniser(model, language, phrases)
     from smolfusion_ros.speech.whisper import WhisperRecogniser
 
     return WhisperRecogniser(model, language, threads, context=context)

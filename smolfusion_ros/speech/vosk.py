@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ class VoskRecogniser:
     Args:
         model: directory with ``am/final.mdl`` and ``conf/mfcc.conf``.
         language: the model's own, told on in transcripts.
+        phrases: only these are recognised, everything if there are none. What else is said comes out as nothing or as
+            the phrases that are most like it: take what is an exact phrase as said, the rest as not understood.
 
     Raises:
         SpeechError: the package is not installed, or the model is missing or damaged.
@@ -26,7 +29,7 @@ class VoskRecogniser:
 
     streaming = True
 
-    def __init__(self, model: str | Path, language: str = "ko") -> None:
+    def __init__(self, model: str | Path, language: str = "ko", phrases: Sequence[str] = ()) -> None:
         directory = require_files("Vosk", model, ("am/final.mdl", "conf/mfcc.conf"))
         try:
             import vosk
@@ -35,12 +38,14 @@ class VoskRecogniser:
         vosk.SetLogLevel(-1)
         try:
             self._model: Any = vosk.Model(str(directory))
-            self._recogniser: Any = vosk.KaldiRecognizer(self._model, SAMPLE_RATE)
+            grammar = [json.dumps([*phrases, "[unk]"], ensure_ascii=False)] if phrases else []
+            self._recogniser: Any = vosk.KaldiRecognizer(self._model, SAMPLE_RATE, *grammar)
         except Exception as error:  # the package raises nothing more special
             raise SpeechError(
                 f"the Vosk model {directory} cannot be used ({error}): {fetch_hint(directory)}"
             ) from error
         self._recogniser.SetWords(True)
+        self._phrases = {" ".join(phrase.split()) for phrase in phrases}
         self._language = language.split("-")[0].lower() or "und"
         self._results: list[dict[str, Any]] = []
 
@@ -65,6 +70,8 @@ class VoskRecogniser:
         text = " ".join(each["text"] for each in results if each["text"])
         sure = [word["conf"] for each in results for word in each.get("result", [])]
         self._results = []
+        if self._phrases and text not in self._phrases:
+            text = ""
         return Transcript(text, self._language, min(1.0, sum(sure) / len(sure)) if sure else 0.0)
 
     def close(self) -> None:

@@ -87,3 +87,18 @@ def test_a_damaged_model_says_how_to_get_it_again(tmp_path, vosk_model):
     done = subprocess.run([sys.executable, "-c", program, str(damaged)], capture_output=True, text=True, timeout=100)
     assert "refused:" in done.stdout, done.stderr[-500:]
     assert "fetch_models damaged" in done.stdout
+
+
+@pytest.mark.skipif(not has_espeak(), reason="espeak-ng is not installed")
+def test_of_a_few_phrases_each_is_recognised_and_nothing_is_made_of_another_sentence(vosk_model):
+    phrases = ("멈춰", "정지", "안녕하세요")
+    recogniser = make_recogniser("vosk", vosk_model, "ko", phrases=phrases)
+    for said, understood in (
+        ("멈춰", "멈춰"),
+        ("정지", "정지"),
+        ("안녕하세요", "안녕하세요"),
+        ("오른손을 흔들어 주세요", ""),
+    ):
+        feed(recogniser, np.concatenate([synthetic_voice(said, "ko"), np.zeros(8000, np.float32)]))
+        assert recogniser.finish().text == understood, said
+    recogniser.close()

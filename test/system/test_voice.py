@@ -4,18 +4,21 @@ import shutil
 import statistics
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 from smolfusion_ros.msg import Reply
 
 from smolfusion_ros.bringup.paths import manifest_path
 from smolfusion_ros.demo.room import Room, spoken
+from smolfusion_ros.errors import ModelMissingError
 from smolfusion_ros.llama.manifest import load_manifest
 from smolfusion_ros.nodes import _qos
 from smolfusion_ros.speech.recognition import make_recogniser
 from smolfusion_ros.speech.synthesis import Voice, make_voice
 from system.probe import until
-from system.stack import Stack, running
+from system.stack import Stack, Workplace, running
 
 pytestmark = [
     pytest.mark.system,
@@ -126,3 +129,29 @@ def test_stop_by_voice_is_a_reflex(stack: Stack, room: Room, person: Voice):
     command = stack.probe.heard("action_command").wait_for(since=before).message
     heard = stack.probe.heard("utterance").messages(said)
     assert (command.name, command.source) == ("stop", "reflex"), [each.text for each in heard]
+
+
+def test_stop_by_voice_is_a_reflex_in_korean(tmp_path_factory, person: Voice):
+    place = Workplace(tmp_path_factory.mktemp("korean"))
+    profile = Path(place.profile)
+    content = yaml.safe_load(profile.read_text(encoding="utf-8"))
+    content["speech"] |= {"engine": "vosk", "model": "vosk-small-ko", "language": "ko"}
+    profile.write_text(yaml.safe_dump(content), encoding="utf-8")
+    try:
+        load_manifest(manifest_path()).resolve("vosk-small-ko")
+    except ModelMissingError as error:
+        pytest.skip(str(error))
+    parameters = place.directory / "own.yaml"
+    parameters.write_text("/**/listener: {ros__parameters: {phrases: '멈춰, 정지, 안녕하세요'}}", encoding="utf-8")
+    options = {"voice": True, "sound": "topic", "params_file": str(parameters)}
+    with running(place, "llm_backend", "dialogue", "listener", **options) as korean:
+        utterances, commands = korean.probe.heard("utterance"), korean.probe.heard("action_command")
+        made = Room(korean.probe.node)
+        until(lambda: made.is_heard, "the listener")
+        time.sleep(3.0)  # the model is loaded
+        made.say(spoken(person, "멈춰!", "ko"))
+        utterance = utterances.wait_for().message
+        assert (utterance.text, utterance.language) == ("멈춰", "ko")
+        command = commands.wait_for().message
+        assert (command.name, command.source) == ("stop", "reflex")
+        made.close()
