@@ -64,7 +64,7 @@ def main() -> None:
 def _commands(config: ListenerConfig, number: int) -> list[Understood]:
     dice, found = random.Random(0), []
     events: list[EarEvent] = []
-    ear = make_ear(config, None, events.append)
+    ear, _ = make_ear(config, events.append, "none")
     sentences = _sentences(number, dice)
     for index, said in enumerate(sentences):
         name, speed = VOICES[index % len(VOICES)]
@@ -107,7 +107,7 @@ def _quiet(seconds: float, seed: int) -> Samples:
 
 def _false_utterances(config: ListenerConfig, sound: Samples) -> dict[str, int]:
     events: list[EarEvent] = []
-    ear = make_ear(config, None, events.append)
+    ear, _ = make_ear(config, events.append, "none")
     _listen(ear, sound)
     ear.close()
     counts = {kind.__name__: sum(isinstance(each, kind) for each in events) for kind in (SpeechStarted, Heard)}

@@ -33,8 +33,8 @@ class SpeechProfile:
         for key in ("engine", "model", "language", "voice", "voice_model"):
             if not isinstance(getattr(self, key), str):
                 raise ConfigurationError(f"{key} = {getattr(self, key)!r} is not text")
-        if isinstance(self.threads, bool) or not isinstance(self.threads, int) or not 1 <= self.threads <= 64:
-            raise ConfigurationError(f"threads = {self.threads!r} is not within 1..64")
+        if isinstance(self.threads, bool) or not isinstance(self.threads, int) or not 1 <= self.threads <= 16:
+            raise ConfigurationError(f"threads = {self.threads!r} is not within 1..16")
         for key, choices in (("engine", ENGINES), ("voice", VOICES)):
             if getattr(self, key) not in choices:
                 raise ConfigurationError(f"{key} = {getattr(self, key)!r} is none of {', '.join(choices)}")

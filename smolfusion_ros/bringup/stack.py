@@ -270,7 +270,7 @@ def _node_parameters(profile: Profile, options: Options, nodes: Sequence[str]) -
             "output": options.sound,
             "voice": speech.voice,
             "voice_model": speech.voice_model,
-            "language": speech.language,
+            "language": speech.language or "en",
             "autostart": options.autostart,
         },
         "monitor": {"llm_url": llm.url, "vlm_url": vlm.url, "nodes": ",".join(nodes)},

@@ -188,6 +188,8 @@ class Manifest:
         except ModelDamagedError as error:
             remedy = "install the package again" if file.is_shipped else f"{PREPARE_COMMAND} {entry.name}"
             raise ModelDamagedError(f"model {entry.name}: {error}. Replace it: {remedy}") from error
+        except OSError as error:
+            raise ModelMissingError(f"model {entry.name}: {found} cannot be read: {error.strerror}") from error
         if file.sha256 is None:
             unverified.append(found)
         return found

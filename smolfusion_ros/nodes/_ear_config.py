@@ -14,7 +14,7 @@ from smolfusion_ros.llama.manifest import load_manifest
 from smolfusion_ros.nodes._parameters import parameter
 from smolfusion_ros.speech import echo, recognition
 from smolfusion_ros.speech.ear import Ear
-from smolfusion_ros.speech.echo import Echo
+from smolfusion_ros.speech.echo import Echo, make_echo
 from smolfusion_ros.speech.endpointer import EndpointConfig, Endpointer
 from smolfusion_ros.speech.hearing import OnEvent
 from smolfusion_ros.speech.recognition import make_recogniser
@@ -34,7 +34,9 @@ class ListenerConfig:
     source: str = parameter("device", "Where sound comes from: device, or topic: the topic audio", read_only=True)
     device: str = parameter("", "Microphone, PortAudio's name or number; empty: the system's default", read_only=True)
     engine: str = parameter("whisper", "What recognises speech: whisper (faster-whisper) or vosk", read_only=True)
-    model: str = parameter("whisper-tiny.en", "Its model: a name in models/manifest.yaml, or a directory's path")
+    model: str = parameter(
+        "whisper-tiny.en", "Its model: a name in models/manifest.yaml, or a directory's path", read_only=True
+    )
     language: str = parameter("en", "What is spoken, BCP 47; empty: a multilingual Whisper finds out", read_only=True)
     threads: int = parameter(1, "Threads of Whisper", minimum=1, maximum=16, read_only=True)
     context: str = parameter(CONTEXT, "What people say to the robot; Whisper expects more of the same", read_only=True)
@@ -58,7 +60,11 @@ class ListenerConfig:
         "", "Only what begins with one of these is for the robot, comma-separated; empty: everything", read_only=True
     )
     awake_s: float = parameter(
-        10.0, "After an utterance with a wake word others pass without, seconds", minimum=0.0, maximum=3600.0
+        10.0,
+        "After an utterance with a wake word others pass without, seconds",
+        minimum=0.0,
+        maximum=3600.0,
+        read_only=True,
     )
     echo: str = parameter(
         "auto",
@@ -81,8 +87,11 @@ class ListenerConfig:
         return _items(self.wake_words)
 
 
-def make_ear(config: ListenerConfig, canceller: Echo | None, on_event: OnEvent) -> Ear:
-    """Load the models; takes a second or so.
+def make_ear(config: ListenerConfig, on_event: OnEvent, echo_engine: str = "") -> tuple[Ear, Echo | None]:
+    """Load the models; takes a second or so. The echo canceller is returned, too: it is to hear the robot's voice.
+
+    Args:
+        echo_engine: another than the parameters'.
 
     Raises:
         SpeechError: an engine is not installed, or its model is damaged.
@@ -94,7 +103,6 @@ def make_ear(config: ListenerConfig, canceller: Echo | None, on_event: OnEvent) 
         endpoint_silence_s=config.endpoint_silence_s,
         max_utterance_s=config.max_utterance_s,
     )
-    vad = VoiceActivity(_model(VOICE_ACTIVITY_MODEL))
     recogniser = make_recogniser(
         config.engine,
         _model(config.model),
@@ -104,7 +112,8 @@ def make_ear(config: ListenerConfig, canceller: Echo | None, on_event: OnEvent) 
         _items(config.phrases),
     )
     wake = Wake(config.words, config.awake_s, _stops()) if config.words else None
-    return Ear(vad, Endpointer(endpoint), recogniser, on_event, echo=canceller, wake=wake)
+    vad, canceller = VoiceActivity(_model(VOICE_ACTIVITY_MODEL)), make_echo(echo_engine or config.echo)
+    return Ear(vad, Endpointer(endpoint), recogniser, on_event, echo=canceller, wake=wake), canceller
 
 
 def _items(text: str) -> tuple[str, ...]:

@@ -119,7 +119,7 @@ class DialogueNode(ManagedNode):
         self.create_subscription(ActionStatus, "action_status", self._on_action_status, _qos.COMMAND)
         self.create_subscription(String, "session_cleared", self._on_session_cleared, _qos.UTTERANCE)
         self.create_subscription(Utterance, "utterance", self._on_utterance, _qos.UTTERANCE)
-        self.create_subscription(Speaking, "speaking", self._on_speaking, _qos.LATCHED)
+        self.create_subscription(Speaking, "speaking", self._on_speaking, _qos.TURN)
         waiting_group = ReentrantCallbackGroup()
         self.create_service(Chat, "chat", self._on_chat, qos_profile=_qos.REQUESTS, callback_group=waiting_group)
         self._converse = ActionServer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from time import monotonic
 
@@ -18,7 +19,7 @@ from smolfusion_ros.nodes._run import run
 from smolfusion_ros.nodes._sound_queue import Sound, SoundQueue
 from smolfusion_ros.nodes._steady import steady_timer
 from smolfusion_ros.speech.ear import Ear
-from smolfusion_ros.speech.echo import Echo, make_echo
+from smolfusion_ros.speech.echo import Echo
 from smolfusion_ros.speech.hearing import EarEvent, Heard, Partial, SpeechStarted, Unheard, Woken
 from smolfusion_ros.speech.microphone import Microphone
 from smolfusion_ros.speech.sound import Intake
@@ -26,6 +27,8 @@ from smolfusion_ros.speech.sound import Intake
 TEND_S = 1.0
 # A topic that is silent for longer is told of.
 SILENT_S = 3.0
+# Sound that breaks off for so long while somebody speaks ends the utterance.
+LOST_S = 1.0
 CLIPPED = 0.01
 
 
@@ -46,6 +49,7 @@ class ListenerNode(ManagedNode):
         self._engine_s = 0.0
         self._sound_s = monotonic()
         self._speech = False
+        self._telling = threading.Lock()
         self._utterance = self.create_publisher(Utterance, "utterance", _qos.UTTERANCE)
         self._hearing = self.create_publisher(Hearing, "hearing", _qos.LATCHED)
         self._hearing.publish(Hearing())
@@ -69,6 +73,7 @@ class ListenerNode(ManagedNode):
         if self._ear is not None:
             self._ear.close()
         self._microphone = self._sounds = self._ear = self._echo = None
+        self._troubles.clear()
         self._tell(False)
 
     def _tend(self) -> None:
@@ -81,8 +86,10 @@ class ListenerNode(ManagedNode):
             return
         if self._config.value.source == "device":
             self._ensure("sound", self._tend_microphone)
+        if self._ear.speaking and monotonic() - self._sound_s > LOST_S:
+            self._ear.flush()  # what comes later is another utterance
         if self._speech and self._ear.idle:
-            self._tell(False)
+            self._tell_if_over()
 
     def _ensure(self, what: str, step: Callable[[], None]) -> None:
         try:
@@ -94,9 +101,7 @@ class ListenerNode(ManagedNode):
             self._troubles.pop(what, None)
 
     def _open_ear(self) -> None:
-        config: ListenerConfig = self._config.value
-        self._echo = make_echo(config.echo)
-        self._ear = make_ear(config, self._echo, self._on_event)
+        self._ear, self._echo = make_ear(self._config.value, self._on_event)
         self._sounds = SoundQueue(self._take)
 
     def _tend_microphone(self) -> None:
@@ -156,11 +161,14 @@ class ListenerNode(ManagedNode):
         elif isinstance(event, Unheard):
             self._unheard = event.reason
             self.get_logger().info(f"no utterance: {event.reason}")
-        if isinstance(event, Heard | Unheard | Woken) and self._ear is not None and not self._ear.speaking:
-            self._tell(False)
+        if isinstance(event, Heard | Unheard | Woken):
+            self._tell_if_over()
 
     def _publish(self, heard: Heard) -> None:
+        if not self.active:
+            return
         config, transcript = self._config.value, heard.transcript
+        self._unheard = ""
         self._engine_s = heard.engine_s
         if transcript.confidence < config.min_confidence:
             self._unheard = f"confidence {transcript.confidence:.2f} is below {config.min_confidence:.2f}"
@@ -176,7 +184,18 @@ class ListenerNode(ManagedNode):
         self._heard += 1
         self._utterance.publish(utterance)
 
+    def _tell_if_over(self) -> None:
+        """The ear knows of the next beginning before it tells of it: no end is told behind that."""
+        with self._telling:
+            ear = self._ear
+            if ear is not None and not ear.speaking:
+                self._publish_hearing(False)
+
     def _tell(self, speech: bool, *, at_s: float | None = None, partial: str = "") -> None:
+        with self._telling:
+            self._publish_hearing(speech, at_s, partial)
+
+    def _publish_hearing(self, speech: bool, at_s: float | None = None, partial: str = "") -> None:
         self._speech = speech
         message = Hearing(speech=speech, partial=partial)
         message.header.stamp = _stamp(self._now_s() if at_s is None else at_s)

@@ -27,6 +27,8 @@ TEND_S = 2.0
 # How long answers wait for somebody who speaks, and how many pieces of them: the listener may have died meanwhile.
 MAX_HOLD_S = 20.0
 MAX_HELD = 256
+# Longer than any answer takes.
+ABANDONED_S = 60.0
 # Turns whose session is remembered; more are never under way.
 MAX_TURNS = 64
 
@@ -63,15 +65,17 @@ class SpeakerNode(ManagedNode):
         self._trouble = ""
         self._dropped = 0
         self._spoken_clauses = 0
+        self._audible: str | None = None
+        self._reply_s = monotonic()
         self._sessions: OrderedDict[str, str] = OrderedDict()
         self._speech_since_s: float | None = None
         self._held: deque[Reply] = deque(maxlen=MAX_HELD)
         self._voice = VoiceTopic(self)
-        self._speaking = self.create_publisher(Speaking, "speaking", _qos.LATCHED)
+        self._speaking = self.create_publisher(Speaking, "speaking", _qos.TURN)
         self._speaking.publish(Speaking())
         self.create_subscription(Reply, "reply", self._on_reply, _qos.REPLY)
         self.create_subscription(Hearing, "hearing", self._on_hearing, _qos.UTTERANCE)
-        on_emergency_stop(self, lambda: self._be_silent("emergency stop"))
+        on_emergency_stop(self, self._on_emergency_stop)
         self._diagnostics = Diagnostics(self)
         self._diagnostics.add("voice", self._status)
         steady_timer(self, TEND_S, self._tend)
@@ -81,14 +85,20 @@ class SpeakerNode(ManagedNode):
         self._find_voice()
 
     def deactivate(self) -> None:
+        self._held.clear()
+        self._speech_since_s = None
         if self._mouth is not None:
             self._mouth.close()
             self._mouth = None
+        self._trouble = ""
 
     def _tend(self) -> None:
         self._find_voice()
         if self._speech_since_s is not None and monotonic() - self._speech_since_s > MAX_HOLD_S:
             self._speak_up()
+        mouth, abandoned = self._mouth, monotonic() - self._reply_s > ABANDONED_S
+        if mouth is not None and self._audible is not None and abandoned and not mouth.is_speaking:
+            mouth.finish(self._audible)  # the dialogue died before it told the end
 
     def _find_voice(self) -> None:
         """A voice that is not there does not end the node: text goes on, and the voice may come."""
@@ -112,6 +122,8 @@ class SpeakerNode(ManagedNode):
 
     def _on_reply(self, reply: Reply) -> None:
         """The robot does not begin to speak while somebody does: most likely that is for another answer."""
+        if not self.active or not (reply.clause or reply.is_final):
+            return
         if self._speech_since_s is None:
             self._take(reply)
         else:
@@ -121,6 +133,7 @@ class SpeakerNode(ManagedNode):
         mouth = self._mouth
         if mouth is None:
             return
+        self._reply_s = monotonic()
         self._sessions[reply.turn_id] = reply.session_id
         while len(self._sessions) > MAX_TURNS:
             self._sessions.popitem(last=False)
@@ -144,6 +157,14 @@ class SpeakerNode(ManagedNode):
         while self._held:
             self._take(self._held.popleft())
 
+    def _on_emergency_stop(self) -> None:
+        held = {reply.turn_id for reply in self._held}
+        self._held.clear()
+        self._be_silent("emergency stop")
+        if self._mouth is not None:
+            for turn_id in held:  # what comes of them later is not spoken either
+                self._mouth.stop("emergency stop", turn_id)
+
     def _be_silent(self, reason: str) -> None:
         if self._mouth is not None:
             self._mouth.stop(reason)
@@ -151,13 +172,19 @@ class SpeakerNode(ManagedNode):
     def _on_event(self, event: Event) -> None:
         """In the mouth's thread."""
         if isinstance(event, Started):
+            self._audible = event.turn_id
             self._tell(event.turn_id, active=True)
         elif isinstance(event, Spoken):
             self._trouble = ""
             self._spoken_clauses += 1
             self._tell(event.turn_id, active=True, spoken=event.text)
         elif isinstance(event, Ended):
-            self._tell(event.turn_id, active=False, spoken=event.text, interrupted=event.interrupted)
+            if event.turn_id == self._audible:
+                self._audible = None
+            if not event.interrupted:
+                self._dropped = 0
+            audible = self._audible is not None
+            self._tell(event.turn_id, active=audible, spoken=event.text, interrupted=event.interrupted)
         elif isinstance(event, Dropped):
             self._dropped += 1
             self._log.warning(f"not spoken: {event.reason}")

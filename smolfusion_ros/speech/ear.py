@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from smolfusion_ros.errors import SpeechError
 from smolfusion_ros.speech.echo import Echo
 from smolfusion_ros.speech.endpointer import Began, Discarded, Ended, Endpointer, EndpointEvent, Paused, Resumed
 from smolfusion_ros.speech.hearing import EarEvent, Heard, OnEvent, Partial, SpeechStarted, Unheard, Woken
@@ -71,7 +72,7 @@ class Ear:
             end_time_s: when the last sample was heard, on any clock; events tell times on the same.
 
         Raises:
-            SpeechError: the voice activity model or the echo canceller fails.
+            SpeechError: the echo canceller fails.
         """
         events: list[EarEvent] = []
         with self._lock:
@@ -103,7 +104,12 @@ class Ear:
     def _hear_window(self) -> list[EarEvent]:
         begin = self._endpointer.position - self._first
         window = self._samples[begin : begin + WINDOW]
-        probability, level = self._vad.probability(window), level_dbfs(window)
+        level = level_dbfs(window)
+        try:
+            probability = self._vad.probability(window)
+        except SpeechError as error:  # the next window is another
+            self._vad.reset()
+            return [*self._follow(self._endpointer.update(0.0, level)), Unheard(str(error))]
         if self._echo is not None and not self._endpointer.speaking and not self._echo.allows(level):
             probability = 0.0
         return self._follow(self._endpointer.update(probability, level))

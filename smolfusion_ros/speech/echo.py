@@ -94,7 +94,10 @@ class WebRtcEcho:
         except (ImportError, OSError) as error:
             raise SpeechError(f"echo cancellation needs livekit ({error}): pip install livekit") from error
         self._frame: Any = AudioFrame
-        self._module: Any = AudioProcessingModule(echo_cancellation=True)
+        try:
+            self._module: Any = AudioProcessingModule(echo_cancellation=True)
+        except Exception as error:  # of its native library
+            raise SpeechError(f"livekit's echo canceller cannot be used: {error}") from error
         self._far = _FarEnd()
         self._residue = EchoGate()
         self._rest: Samples = np.zeros(0, np.float32)

@@ -199,6 +199,8 @@ class Listening:
         return result
 
     def _tell(self, event: EarEvent) -> None:
+        if self._closed:
+            return
         try:
             self._on_event(event)
         except Exception:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from smolfusion_ros.errors import SpeechError
+from smolfusion_ros.speech.portaudio import list_anew
 from smolfusion_ros.speech.synthesis import BYTES_PER_FRAME
 
 Publish = Callable[[bytes], None]
@@ -174,6 +175,7 @@ class DeviceSink:
             self._stream.start()
         except (sounddevice.PortAudioError, ValueError, OSError) as error:
             self.close()
+            list_anew(sounddevice)
             name = "the default sound device" if self._device is None else f"sound device {self._device!r}"
             raise SpeechError(
                 f"{name} cannot be opened at {sample_rate} Hz: {error}; see python -m sounddevice for what there is"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from smolfusion_ros.errors import SpeechError
+from smolfusion_ros.speech.portaudio import list_anew
 from smolfusion_ros.speech.sound import SAMPLE_RATE
 
 OnSound = Callable[[bytes, int, int, float], None]
@@ -78,6 +79,7 @@ class Microphone:
             self._last_s = clock()
             self._stream.start()
         except (sounddevice.PortAudioError, ValueError, OSError) as error:
+            list_anew(sounddevice)
             raise SpeechError(
                 f"the microphone {self._name} cannot be opened ({error}): `python3 -m sounddevice` lists what there is"
             ) from error

@@ -139,7 +139,7 @@ def test_profile_without_speech_neither_hears_nor_speaks(tmp_path: Path):
     ("speech", "message"),
     [
         ("{engine: ear}", "speech: engine = 'ear' is none of whisper, vosk"),
-        ("{threads: 0}", "speech: threads = 0 is not within 1..64"),
+        ("{threads: 0}", "speech: threads = 0 is not within 1..16"),
         ("{voice: piper}", "speech: voice = 'piper' needs voice_model"),
         ("{model: 3}", "speech: model = 3 is not text"),
         ("{speed: 3}", "speech: unknown key speed = 3"),

@@ -46,7 +46,7 @@ TOPICS: dict[str, tuple[type, QoSProfile]] = {
     DIAGNOSTICS: (DiagnosticArray, QoSProfile(depth=50)),
     "action_command": (ActionCommand, _qos.COMMAND),
     "hearing": (Hearing, _qos.LATCHED),
-    "speaking": (Speaking, _qos.LATCHED),
+    "speaking": (Speaking, _qos.TURN),
     "utterance": (Utterance, _qos.UTTERANCE),
     "emergency_stop_engaged": (Bool, _qos.LATCHED),
     "motion": (MotionState, _qos.SENSOR),
