@@ -108,7 +108,7 @@ class Demo:
     def _is_over(self, visitor: Visitor) -> bool:
         if isinstance(self._ros, SpeakingObserver) and time.monotonic() - self._said_s > UNHEARD_S:
             visitor.on_answer()  # not understood: nobody answers
-            self._said_s = float("inf")
+            self._said_s = time.monotonic()
         return visitor.done
 
     def _say(self, text: str) -> None:
@@ -140,7 +140,7 @@ class Demo:
         elif event.kind == "turn":
             if event.text:
                 self.view.show("fails", event.text)
-            self._said_s = float("inf")
+            self._said_s = time.monotonic()
             if self._visitor is not None:
                 self._visitor.on_answer()
 

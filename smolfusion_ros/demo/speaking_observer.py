@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from pathlib import Path
 
 from smolfusion_ros.demo.observer import Observer
@@ -12,6 +13,8 @@ from smolfusion_ros.speech.synthesis import make_voice
 
 ECHO_DB = -20.0
 WORDS_PER_MINUTE = 150
+# Between two lines, or they would be heard as one.
+PAUSE_S = 1.0
 
 
 class SpeakingObserver(Observer):
@@ -45,3 +48,4 @@ class SpeakingObserver(Observer):
     def _speak(self) -> None:
         while True:
             self._room.say(spoken(self._voice, self._lines.get()))
+            time.sleep(PAUSE_S)
