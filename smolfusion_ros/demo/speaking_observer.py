@@ -41,11 +41,12 @@ class SpeakingObserver(Observer):
 
     def keep(self, path: Path) -> None:
         """Write down what was heard in the room."""
+        self._lines.put("")  # nothing more will be said
         self._room.close()
         path.parent.mkdir(parents=True, exist_ok=True)
         write_wav(path, self._room.recorded)
 
     def _speak(self) -> None:
-        while True:
-            self._room.say(spoken(self._voice, self._lines.get()))
+        while line := self._lines.get():
+            self._room.say(spoken(self._voice, line))
             time.sleep(PAUSE_S)
